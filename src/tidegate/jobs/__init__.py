@@ -1,0 +1,1 @@
+"""Durable work: the Database port, the leader lease, the outbox."""

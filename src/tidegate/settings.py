@@ -1,0 +1,162 @@
+"""One frozen Settings, read once at a process's start from the workspace and the environment, then handed down.
+
+A setting is named twice: `gateway_port` here and in the file's `server:` block, `TIDEGATE_GATEWAY_PORT` in the
+environment. The environment wins. What the platform *does* (models, routes, policies) is not here: that is
+`tidegate.yaml`, applied by control.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from tidegate.kernel.errors import Invalid, InvalidDocument, NotFound
+
+__all__ = ["CONFIG_NAME", "Keys", "Settings", "find_workspace", "load_settings", "read_keys"]
+
+CONFIG_NAME = "tidegate.yaml"
+STATE_NAME = ".tidegate"
+PREFIX = "TIDEGATE_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where this process lives and listens. Every field has a default that works on a laptop."""
+
+    workspace: Path
+    database_url: str = ""
+    control_host: str = "127.0.0.1"
+    control_port: int = 8081
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8080
+    gateways: int = 1
+    transport: str = "raw"
+    model_port: int = 8082
+    log_level: str = "info"
+
+    @property
+    def state_dir(self) -> Path:
+        """The workspace's private folder: databases, key file, sockets, logs. Ignored by Git."""
+        return self.workspace / STATE_NAME
+
+    @property
+    def config_file(self) -> Path:
+        return self.workspace / CONFIG_NAME
+
+    @property
+    def key_file(self) -> Path:
+        return self.state_dir / "keys.env"
+
+    @property
+    def control_db_file(self) -> Path:
+        return self.state_dir / "control.db"
+
+    @property
+    def calls_db_file(self) -> Path:
+        return self.state_dir / "calls.db"
+
+    @property
+    def snapshot_file(self) -> Path:
+        """The last Snapshot a gateway saw, kept for a start while the database is away."""
+        return self.state_dir / "snapshot.json"
+
+    @property
+    def run_dir(self) -> Path:
+        """Process ids and the gateways' metrics."""
+        return self.state_dir / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.database_url.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def control_url(self) -> str:
+        return f"http://{self.control_host}:{self.control_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://{self.gateway_host}:{self.gateway_port}"
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The workspace's secrets, from the 0600 key file or the environment."""
+
+    master_key: str
+    admin_token: str
+
+
+def find_workspace(start: Path) -> Path:
+    """Return the nearest folder, from `start` upwards, that holds a tidegate.yaml; raises NotFound."""
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    raise NotFound(
+        "workspace",
+        str(start),
+        mend=f"Run `tidegate init DIR`, or go into a folder with a {CONFIG_NAME}, or pass --workspace.",
+    )
+
+
+def load_settings(workspace: Path, environ: Mapping[str, str]) -> Settings:
+    """Read the file's `server:` block, then the environment; raises InvalidDocument or Invalid naming the setting."""
+    values: dict[str, object] = {"workspace": workspace.resolve(), **_server_block(workspace / CONFIG_NAME)}
+    for name in Settings.__struct_fields__:
+        text = environ.get(PREFIX + name.upper())
+        if text is not None and name != "workspace":
+            values[name] = text
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            f"A setting is wrong: {error}.",
+            mend=f"Mend `server:` in {CONFIG_NAME}, or the {PREFIX}* variable.",
+            code="invalid_setting",
+        ) from error
+
+
+def read_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
+    """Read the key file, then TIDEGATE_MASTER_KEY and TIDEGATE_ADMIN_TOKEN; raises Invalid when either secret is
+    missing or weak.
+    """
+    values: dict[str, str] = {}
+    if settings.key_file.is_file():
+        for line in settings.key_file.read_text().splitlines():
+            name, separator, value = line.partition("=")
+            if separator and not name.lstrip().startswith("#"):
+                values[name.strip()] = value.strip()
+    for name in Keys.__struct_fields__:
+        values[name] = environ.get(PREFIX + name.upper(), values.get(name, ""))
+        if len(values[name]) < 32:
+            raise Invalid(
+                f"The workspace's {name} is missing or shorter than 32 characters.",
+                mend=f"Run `tidegate init` once more to write {settings.key_file.name}, or set {PREFIX}{name.upper()}.",
+                code="key_file",
+            )
+    return Keys(master_key=values["master_key"], admin_token=values["admin_token"])
+
+
+def _server_block(file: Path) -> dict[str, object]:
+    if not file.is_file():
+        return {}
+    try:
+        document = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InvalidDocument(
+            "This is not YAML.", file=file.name, line=mark.line + 1 if mark else None, mend="See `tidegate doctor`."
+        ) from error
+    block = document.get("server") if isinstance(document, dict) else None
+    if not isinstance(block, dict):
+        return {}
+    unknown = sorted(set(block) - set(Settings.__struct_fields__) | ({"workspace"} & set(block)))
+    if unknown:
+        raise Invalid(
+            f"`server:` in {file.name} has unknown settings: {', '.join(map(str, unknown))}.",
+            mend=f"Known: {', '.join(name for name in Settings.__struct_fields__ if name != 'workspace')}.",
+            code="invalid_setting",
+        )
+    return dict(block)

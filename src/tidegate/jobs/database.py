@@ -1,4 +1,4 @@
-"""The Database port: transactions over one SQL store. SQL is written once (SQLAlchemy Core); adapters keep the dialects thin."""
+"""The Database port: transactions over one SQL store. SQL is written once (SQLAlchemy Core), the dialects are thin."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,8 +15,11 @@ METADATA = MetaData()
 Tx = AsyncConnection
 """An open transaction, for verbs that hand it down and write no SQL themselves."""
 
-Publish = Callable[[AsyncConnection], Awaitable[int]]
-"""Compose the Snapshot from the transaction's state, write it in that transaction, return its generation. Bound by `app`."""
+Transaction = AsyncConnection
+"""An open transaction: what `write` and `read` give, and what every function of a `store.py` takes first."""
+
+Publish = Callable[[Transaction], Awaitable[int]]
+"""Compose the Snapshot from the transaction's state, write it in there, return its generation. Bound by `app`."""
 
 
 class Database(Protocol):
@@ -28,9 +31,9 @@ class Database(Protocol):
         ...
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that may write: commits on leaving, rolls back on an error; raises Unavailable when the store is away or
-        locked for longer than its busy timeout. One writer at a time (SQLite: BEGIN IMMEDIATE; PostgreSQL: an advisory lock), so
-        what was read inside still holds at the commit."""
+        """A transaction that may write: commits on leaving, rolls back on an error; raises Unavailable when the store
+        is away or locked for longer than its busy timeout. One writer at a time (SQLite: BEGIN IMMEDIATE; PostgreSQL:
+        an advisory lock), so what was read inside still holds at the commit."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:

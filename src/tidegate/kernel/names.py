@@ -19,7 +19,7 @@ def check_name(kind: str, name: str) -> str:
     """Return the name, or raise Invalid when it is not 1-64 of `a-z 0-9 . _ -`, beginning and ending with a letter or
     digit.
     """
-    if not _NAME.match(name) or ".." in name:
+    if not _NAME.fullmatch(name) or ".." in name:
         raise Invalid(
             f"{name!r} cannot be the name of a {kind}.",
             mend="Use 1 to 64 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit.",
@@ -32,7 +32,7 @@ def semver_key(version: str) -> tuple[int, int, int]:
     """Return (major, minor, patch), to sort by; raises Invalid for anything that is not MAJOR.MINOR.PATCH (semver.org
     2.0.0, no suffix).
     """
-    match = _SEMVER.match(version)
+    match = _SEMVER.fullmatch(version)
     if match is None:
         raise Invalid(
             f"{version!r} is not a version.", mend="Write MAJOR.MINOR.PATCH, for example 1.2.0.", code="invalid_version"

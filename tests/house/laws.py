@@ -38,7 +38,7 @@ ROOMS = MappingProxyType(
         "settings": Row(("kernel",), ("yaml",)),
         "control": Row(("kernel", "templates", "stats", "live", "jobs")),
         "gateway": Row(("kernel", "templates", "live"), ("httptools", "uvloop")),
-        "client": Row(("kernel", "templates", "live"), ("httpx",)),
+        "client": Row(("kernel", "templates", "live")),
         "adapters": Row(("kernel", "live", "jobs", "gateway/ports", "control/*/ports")),
         "app": Row(
             (

@@ -14,6 +14,11 @@ __all__ = ["Board", "Records"]
 class Board(Protocol):
     """Where the gateway reads what is live."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why the store cannot be read just now; None while it can."""
+        ...
+
     async def latest(self) -> Snapshot | None:
         """The newest Snapshot, None when none was ever written; raises Unavailable when the store is away."""
         ...

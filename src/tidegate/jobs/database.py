@@ -13,12 +13,9 @@ METADATA = MetaData()
 """Every table of every slice is declared on this one, in the slice's `store.py`; Alembic migrations create them."""
 
 Tx = AsyncConnection
-"""An open transaction, for verbs that hand it down and write no SQL themselves."""
-
-Transaction = AsyncConnection
 """An open transaction: what `write` and `read` give, and what every function of a `store.py` takes first."""
 
-Publish = Callable[[Transaction], Awaitable[int]]
+Publish = Callable[[Tx], Awaitable[int]]
 """Compose the Snapshot from the transaction's state, write it in there, return its generation. Bound by `app`."""
 
 

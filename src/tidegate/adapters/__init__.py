@@ -1,0 +1,1 @@
+"""The outer world: a folder for each thing that is adapted to a port."""

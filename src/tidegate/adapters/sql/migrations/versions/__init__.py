@@ -1,0 +1,1 @@
+"""The steps of the schema. A step that was released never changes."""

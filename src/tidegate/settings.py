@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import yaml
 
-from tidegate.kernel.errors import Invalid, InvalidDocument, NotFound
+from tidegate.kernel.documents import check_yaml, decode_text
+from tidegate.kernel.errors import Invalid, NotFound
 
 __all__ = ["CONFIG_NAME", "Keys", "Settings", "find_workspace", "load_settings", "read_keys"]
 
@@ -142,14 +142,11 @@ def read_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
 def _server_block(file: Path) -> dict[str, object]:
     if not file.is_file():
         return {}
-    try:
-        document = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InvalidDocument(
-            "This is not YAML.", file=file.name, line=mark.line + 1 if mark else None, mend="See `tidegate doctor`."
-        ) from error
-    block = document.get("server") if isinstance(document, dict) else None
+    document, faults = check_yaml(decode_text(file.read_bytes(), file.name), file.name)
+    if document is None:
+        raise faults[-1]
+    value = document.value
+    block = value.get("server") if isinstance(value, dict) else None
     if not isinstance(block, dict):
         return {}
     unknown = sorted(set(block) - set(Settings.__struct_fields__) | ({"workspace"} & set(block)))

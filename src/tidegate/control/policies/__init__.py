@@ -1,0 +1,1 @@
+"""What `tidegate.yaml` says: models, routes, environments, limits, and where prompts come from."""

@@ -1,0 +1,71 @@
+"""Which addresses the platform may be told to call: not those where a cloud hands out its credentials."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+__all__ = ["address_fault"]
+
+_METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
+_DISGUISED = re.compile(r"^(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+))*\.?$", re.IGNORECASE)
+_PRINTABLE = re.compile(r"^[!-~]+$")
+_ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models)/?$")
+
+
+def address_fault(url: str, *, query: bool = False) -> tuple[str, str] | None:
+    """Return (what is wrong, its mend), or None for a good http or https address; `query`: it may have one.
+
+    Loopback and private networks are allowed, for a model of one's own stands there; link-local, metadata and
+    disguised addresses (0x7f000001, 2130706433, ::ffff:127.0.0.1) are not.
+    """
+    if not _PRINTABLE.match(url):
+        return "has blanks or letters outside of ASCII", "Write it plainly: https://llm.example/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return f"is not a URL ({error})", "Write it as https://llm.example/v1"
+    if parts.scheme not in ("http", "https"):
+        return "does not begin with http:// or https://", "Write it as https://llm.example/v1"
+    if not parts.hostname or port == 0:
+        return "names no host, or no port that exists", "Write it as https://llm.example/v1"
+    return _form_fault(parts, query=query) or _host_fault(parts.hostname)
+
+
+def _form_fault(parts: SplitResult, *, query: bool) -> tuple[str, str] | None:
+    if parts.username is not None or parts.password is not None:
+        return (
+            "carries a user or password",
+            "Leave it out; put the key into a variable and name it in `api_key_env`.",
+        )
+    if parts.fragment or (parts.query and not query):
+        return "has a query or fragment", "End it with the path, for example /v1."
+    endpoint = _ENDPOINT.search(parts.path)
+    if endpoint and not query:
+        return (
+            f"goes on to an endpoint ({endpoint[0]})",
+            "End it before the endpoint, at /v1: the gateway adds the rest.",
+        )
+    return None
+
+
+def _host_fault(host: str) -> tuple[str, str] | None:
+    if host.rstrip(".") in _METADATA_HOSTS:
+        return "is a cloud's metadata service, which hands out credentials", "Name the model server itself."
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if _DISGUISED.match(host):
+            return "is an address in disguise", "Write it with four decimal parts, or by its name."
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
+        return "is an IPv4 address in disguise", "Write it with four decimal parts."
+    if address.is_link_local or str(address) in _METADATA_ADDRESSES:
+        return (
+            "is link-local, where a cloud's metadata service hands out credentials",
+            "Name the model server itself.",
+        )
+    if address.is_unspecified or address.is_multicast:
+        return "is no address that one can call", "Use 127.0.0.1 for this machine."
+    return None

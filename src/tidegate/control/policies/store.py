@@ -1,0 +1,68 @@
+"""The table of applied configurations. The newest row is the one that holds; earlier ones are history."""
+
+import hashlib
+
+import msgspec
+import sqlalchemy as sql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidegate.control.policies.model import Config
+from tidegate.jobs.database import METADATA
+
+__all__ = ["CONFIGS", "StoredConfig", "add", "current", "latest", "set_generation", "text_hash"]
+
+CONFIGS = sql.Table(
+    "configs",
+    METADATA,
+    sql.Column("revision", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("applied_at_ms", sql.BigInteger, nullable=False),
+    sql.Column("actor", sql.Text, nullable=False),
+    sql.Column("text", sql.Text, nullable=False),
+    sql.Column("sha256", sql.Text, nullable=False),
+    sql.Column("config", sql.Text, nullable=False),
+    sql.Column("generation", sql.BigInteger, nullable=False),
+)
+"""`config` is the Config as JSON, catalogue prices in it: a revision means the same for ever."""
+
+
+class StoredConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision. `generation` is the Snapshot that first carried it."""
+
+    revision: int
+    applied_at_ms: int
+    actor: str
+    text: str
+    sha256: str
+    config: Config
+    generation: int
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of the file's text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def latest(tx: AsyncConnection) -> StoredConfig | None:
+    """The revision that holds; None before the first apply."""
+    row = (await tx.execute(sql.select(CONFIGS).order_by(CONFIGS.c.revision.desc()).limit(1))).mappings().first()
+    if row is None:
+        return None
+    return StoredConfig(**{**row, "config": msgspec.json.decode(row["config"], type=Config)})
+
+
+async def current(tx: AsyncConnection) -> Config | None:
+    """The Config that holds; None before the first apply."""
+    blob = await tx.scalar(sql.select(CONFIGS.c.config).order_by(CONFIGS.c.revision.desc()).limit(1))
+    return None if blob is None else msgspec.json.decode(blob, type=Config)
+
+
+async def add(tx: AsyncConnection, stored: StoredConfig) -> None:
+    """Append a revision; of two writers with the same number, the second fails on the primary key."""
+    values = msgspec.structs.asdict(stored)
+    values["config"] = msgspec.json.encode(stored.config).decode()
+    await tx.execute(sql.insert(CONFIGS).values(values))
+
+
+async def set_generation(tx: AsyncConnection, revision: int, generation: int) -> None:
+    """Note which Snapshot first carried the revision."""
+    await tx.execute(sql.update(CONFIGS).where(CONFIGS.c.revision == revision).values(generation=generation))

@@ -1,0 +1,1 @@
+"""Metrics: how the gateways' meters reach Prometheus."""

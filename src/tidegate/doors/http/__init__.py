@@ -1,0 +1,1 @@
+"""The HTTP doors: one for the control plane, one for the gateway."""

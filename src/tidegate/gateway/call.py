@@ -1,0 +1,147 @@
+"""The words of the gateway: Request (in), Reply (out), and Call, which one request fills on its way through the
+stages.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidegate.gateway.endpoints import Endpoint
+from tidegate.kernel.errors import TidegateError
+from tidegate.kernel.ids import IdSource
+from tidegate.live.snapshot import Deployment, KeyGrant
+
+if TYPE_CHECKING:
+    from tidegate.gateway.world import World
+
+__all__ = ["JSON_HEADER", "Call", "Handler", "Reply", "Request", "Stage", "Usage"]
+
+JSON_HEADER = (b"content-type", b"application/json")
+
+
+class Request:
+    """One HTTP request, as a door read it. Header names are lower-case; `fault` is set when the door could not read
+    all of it.
+    """
+
+    __slots__ = ("body", "fault", "headers", "method", "path", "query")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: dict[bytes, bytes],
+        body: bytes = b"",
+        query: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.query = query
+        self.fault: TidegateError | None = None
+
+
+class Reply:
+    """One HTTP reply: a whole `body`, or `events` to be sent as they come (then `body` is empty).
+
+    Whoever takes the events must either read them to the end or call `aclose()` on them: the call is settled there.
+    """
+
+    __slots__ = ("body", "events", "headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes = b"",
+        events: AsyncGenerator[bytes, None] | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.events = events
+
+
+class Usage:
+    """What the upstream said it used; None is what it did not say."""
+
+    __slots__ = ("cached_input_tokens", "input_tokens", "output_tokens")
+
+    def __init__(
+        self, input_tokens: int | None = None, output_tokens: int | None = None, cached_input_tokens: int | None = None
+    ) -> None:
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.cached_input_tokens = cached_input_tokens
+
+
+class Call:
+    """One call on its way. The World is pinned at entry, so that no request sees two worlds. Stages fill in what they
+    learn.
+    """
+
+    __slots__ = (
+        "call_id",
+        "deployment",
+        "ending",
+        "endpoint",
+        "error_code",
+        "finish_reason",
+        "first_token_s",
+        "grant",
+        "last_token_s",
+        "model_requested",
+        "overridden",
+        "payload",
+        "prompt",
+        "prompt_version",
+        "release_id",
+        "request",
+        "route",
+        "started_at_ms",
+        "started_s",
+        "stream",
+        "tags",
+        "unit",
+        "upstream_request_id",
+        "usage",
+        "usage_wanted",
+        "whole",
+        "world",
+    )
+
+    def __init__(self, request: Request, endpoint: Endpoint, world: "World", ids: IdSource) -> None:
+        self.started_s = time.perf_counter()
+        self.started_at_ms = time.time_ns() // 1_000_000
+        self.call_id = ids.next(self.started_at_ms)
+        self.request = request
+        self.endpoint = endpoint
+        self.world = world
+        self.grant: KeyGrant | None = None
+        self.payload: dict[str, msgspec.Raw] = {}
+        self.stream = False
+        self.usage_wanted = False
+        self.tags: dict[str, str] = {}
+        self.unit: str | None = None
+        self.model_requested: str | None = None
+        self.prompt: str | None = None
+        self.prompt_version: str | None = None
+        self.release_id: str | None = None
+        self.route: str | None = None
+        self.deployment: Deployment | None = None
+        self.overridden: tuple[str, ...] = ()
+        self.upstream_request_id: str | None = None
+        self.usage: Usage | None = None
+        self.finish_reason: str | None = None
+        self.first_token_s: float | None = None
+        self.last_token_s: float | None = None
+        self.whole = False
+        self.ending = "complete"
+        self.error_code: str | None = None
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+Stage = Callable[[Call, Handler], Awaitable[Reply]]

@@ -1,0 +1,1 @@
+"""The upstreams' dialects, a folder each: encode a request, read an answer, follow a stream."""

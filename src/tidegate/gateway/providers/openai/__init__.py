@@ -1,0 +1,1 @@
+"""OpenAI and everything that speaks like it: vLLM, SGLang, TGI, Ollama, llama.cpp, Together, Fireworks, Groq."""

@@ -1,0 +1,139 @@
+"""The outermost stage: gives every call its id and its one CallRecord, and turns errors into replies."""
+
+import time
+from collections.abc import AsyncGenerator
+
+from tidegate.gateway.call import Call, Handler, Reply
+from tidegate.gateway.openai_errors import error_event, error_reply, error_status
+from tidegate.gateway.ports import Journal, Meters
+from tidegate.kernel.errors import ProviderFailed, ProviderTimeout, TidegateError
+from tidegate.kernel.money import cost_nano_usd
+from tidegate.live.calls import CallRecord
+
+__all__ = ["Record"]
+
+
+class Record:
+    """Writes the record when the call is over: for a stream, when its last event was read, it broke, or the client
+    left.
+    """
+
+    def __init__(self, journal: Journal, meters: Meters) -> None:
+        self._journal = journal
+        self._meters = meters
+
+    async def __call__(self, call: Call, inner: Handler) -> Reply:
+        meters = self._meters
+        meters.in_flight += 1
+        try:
+            reply = await inner(call)
+        except TidegateError as error:
+            call.ending = _ending(call, error)
+            call.error_code = error.code
+            reply = error_reply(error)
+        except BaseException as error:
+            call.ending = "cancelled" if not isinstance(error, Exception) else "failed"
+            call.error_code = type(error).__name__
+            self._settle(call, 499 if call.ending == "cancelled" else 500)
+            raise
+        self._sign(call, reply)
+        if reply.events is None:
+            self._settle(call, reply.status)
+        else:
+            reply.events = self._watch(call, reply.events, reply.status)
+        return reply
+
+    async def _watch(self, call: Call, events: AsyncGenerator[bytes, None], status: int) -> AsyncGenerator[bytes, None]:
+        """Pass the events on. A break becomes an error event without [DONE]: a cut answer never looks like a whole
+        one.
+        """
+        call.ending = "cancelled"  # until it is known better: this is what holds when the client goes away
+        try:
+            async for block in events:
+                yield block
+            call.ending = "complete"
+        except TidegateError as error:
+            call.ending = "timeout" if isinstance(error, ProviderTimeout) else "cut"
+            call.error_code = error.code
+            yield error_event(error)
+        except Exception as error:
+            call.ending = "failed"
+            call.error_code = type(error).__name__
+            raise
+        finally:
+            if call.whole and call.ending == "cancelled":
+                call.ending = "complete"  # clients leave at [DONE], often before the last bytes behind it
+            await events.aclose()
+            self._settle(call, status)
+
+    def _sign(self, call: Call, reply: Reply) -> None:
+        headers = reply.headers
+        headers.append((b"x-request-id", call.call_id.encode()))
+        if call.prompt_version is not None:
+            headers.append((b"x-tidegate-version", f"{call.prompt}@{call.prompt_version}".encode()))
+        if call.overridden:
+            headers.append((b"x-tidegate-overridden", ", ".join(call.overridden).encode()))
+
+    def _settle(self, call: Call, status: int) -> None:
+        self._meters.in_flight -= 1
+        if call.endpoint.kind != "inference":
+            return
+        record = _record(call, status, self._journal)
+        self._journal.put(record)
+        self._meters.count(record)
+
+
+def _ending(call: Call, error: TidegateError) -> str:
+    if isinstance(error, ProviderTimeout):
+        return "timeout"
+    if error.code == "provider_cut":
+        return "cut"
+    if isinstance(error, ProviderFailed) or error_status(error) >= 500:
+        return "failed"
+    return "refused"
+
+
+def _record(call: Call, status: int, journal: Journal) -> CallRecord:
+    latency_s = time.perf_counter() - call.started_s
+    usage, deployment, grant = call.usage, call.deployment, call.grant
+    inputs = outputs = cached = cost = None
+    if usage is not None and deployment is not None:
+        inputs, outputs, cached = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+        cost = cost_nano_usd(deployment.price, inputs, outputs, cached)
+    ttft_ms = tpot_ms = None
+    if call.first_token_s is not None:
+        ttft_ms = (call.first_token_s - call.started_s) * 1000
+        if outputs is not None and outputs > 1 and call.last_token_s is not None:
+            tpot_ms = (call.last_token_s - call.first_token_s) * 1000 / (outputs - 1)
+    return CallRecord(
+        call_id=call.call_id,
+        gateway_id=journal.gateway_id,
+        seq=journal.next_seq(),
+        started_at_ms=call.started_at_ms,
+        endpoint=call.endpoint.name,
+        status=status,
+        ending=call.ending,
+        latency_ms=latency_s * 1000,
+        stream=call.stream,
+        environment=grant.environment if grant else None,
+        key_id=grant.key_id if grant else None,
+        tags=call.tags,
+        unit=call.unit,
+        model_requested=call.model_requested,
+        prompt=call.prompt,
+        prompt_version=call.prompt_version,
+        release_id=call.release_id,
+        route=call.route,
+        deployment=deployment.name if deployment else None,
+        upstream_model=deployment.upstream_model if deployment else None,
+        upstream_request_id=call.upstream_request_id,
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cached_input_tokens=cached,
+        cost_nano_usd=cost,
+        ttft_ms=ttft_ms,
+        tpot_ms=tpot_ms,
+        finish_reason=call.finish_reason,
+        error_code=call.error_code,
+        generation=call.world.generation,
+    )

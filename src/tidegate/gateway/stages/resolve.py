@@ -1,0 +1,203 @@
+"""What is asked for: reads the body, renders a prompt by name or follows an alias, and settles on one deployment."""
+
+from typing import TypeVar
+
+import msgspec
+
+from tidegate.gateway.call import Call, Handler, Reply
+from tidegate.kernel.errors import Forbidden, Invalid, NotFound
+from tidegate.live.assignment import assign
+from tidegate.live.snapshot import PromptVersion
+from tidegate.templates.compile import CompiledPrompt
+
+__all__ = ["Resolve"]
+
+PROMPT = "prompt:"
+MAX_NAME = 256
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+T = TypeVar("T")
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXT = msgspec.json.Decoder(str)
+_FLAG = msgspec.json.Decoder(bool | None)
+_VARIABLES = msgspec.json.Decoder(dict[str, object])
+_OPTIONS = msgspec.json.Decoder(dict[str, object] | None)
+_OPTIONAL_TEXT = msgspec.json.Decoder(str | None)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Resolve:
+    """The body's fields stay raw JSON: only those that decide are decoded, so that what we do not know goes on
+    unchanged.
+    """
+
+    async def __call__(self, call: Call, inner: Handler) -> Reply:
+        payload = call.payload = _fields(call.request.body)
+        model = _decoded(payload, "model", _TEXT, "a string")
+        call.model_requested = model[:MAX_NAME]
+        if len(model) > MAX_NAME:
+            raise Invalid(f"The field `model` is over {MAX_NAME} characters.", mend="Name one model.", param="model")
+        if call.endpoint.streams:
+            _stream(call)
+        _unit(call)
+        if model.startswith(PROMPT):
+            alias = self._prompt(call, model[len(PROMPT) :])
+        else:
+            alias = model
+            _allowed(call, "model", model, call.grant.models if call.grant else ())
+            if "variables" in payload:
+                raise Invalid(
+                    "`variables` go with a prompt, and the model asked for is none.",
+                    mend=f"Ask for model {PROMPT}NAME.",
+                    param="variables",
+                )
+        for field in call.endpoint.required:
+            if field not in payload:
+                raise Invalid(
+                    f"The field `{field}` is missing.", mend="Add it.", param=field, code="missing_required_parameter"
+                )
+        if call.endpoint.name == "chat.completions":
+            _decoded(payload, "messages", _LIST, "an array")
+        _deployment(call, alias)
+        return await inner(call)
+
+    def _prompt(self, call: Call, asked: str) -> str:
+        """Put the rendered prompt into the payload and return the alias of its model."""
+        name, pins, pinned = asked.partition("@")
+        grant, world = call.grant, call.world
+        assert grant is not None
+        _allowed(call, "prompt", name, grant.prompts)
+        release = world.release(grant.environment, name)
+        call.prompt = name
+        chosen = pinned if pins else assign(release.arms, release.salt, call.unit or call.call_id)
+        version, compiled = world.prompt(name, chosen)
+        call.prompt_version = version.version
+        if not pins:  # who asks for a version by number was not assigned it: the release must not be judged by that
+            call.release_id = release.release_id
+        raw = call.payload.pop("variables", None)
+        variables = {} if raw is None else _decode(raw, "variables", _VARIABLES, "an object of the prompt's variables")
+        _weave(call, version, compiled, variables)
+        return version.model
+
+
+def _fields(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _FIELDS.decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(
+            "The body is not a JSON object.", mend='Send {"model": ..., ...}.', code="invalid_json"
+        ) from error
+    except UNREADABLE as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Invalid(f"The body is not JSON: {why}.", mend="Send one JSON object.", code="invalid_json") from error
+
+
+def _decoded(payload: dict[str, msgspec.Raw], field: str, decoder: "msgspec.json.Decoder[T]", what: str) -> T:
+    raw = payload.get(field)
+    if raw is None:
+        raise Invalid(
+            f"The field `{field}` is missing.", mend="Add it.", param=field, code="missing_required_parameter"
+        )
+    return _decode(raw, field, decoder, what)
+
+
+def _decode(raw: msgspec.Raw, field: str, decoder: "msgspec.json.Decoder[T]", what: str) -> T:
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE as error:
+        raise Invalid(
+            f"The field `{field}` must be {what}.",
+            mend=f"It was {bytes(raw)[:60].decode(errors='replace')}.",
+            param=field,
+            code="invalid_type",
+        ) from error
+
+
+def _stream(call: Call) -> None:
+    raw = call.payload.get("stream")
+    if raw is None:
+        return
+    call.stream = bool(_decode(raw, "stream", _FLAG, "true or false"))
+    if call.stream and "stream_options" in call.payload:
+        options = _decode(call.payload["stream_options"], "stream_options", _OPTIONS, "an object")
+        call.usage_wanted = bool(options and options.get("include_usage"))
+
+
+def _unit(call: Call) -> None:
+    """Who is served, for sticky assignment: the header x-tidegate-unit, else the body's `user`."""
+    header = call.request.headers.get(b"x-tidegate-unit")
+    if header:
+        call.unit = header.decode("latin-1")[:MAX_NAME]
+    elif "user" in call.payload:
+        user = _decode(call.payload["user"], "user", _OPTIONAL_TEXT, "a string")
+        call.unit = user[:MAX_NAME] if user else None
+
+
+def _allowed(call: Call, kind: str, name: str, names: tuple[str, ...]) -> None:
+    if names and name not in names:
+        key = call.grant.name if call.grant else ""
+        raise Forbidden(
+            f"The key {key!r} may not use the {kind} {name!r}.",
+            mend=f"It may use: {', '.join(names)}.",
+            code=f"{kind}_not_allowed",
+            param="model",
+        )
+
+
+def _weave(call: Call, version: PromptVersion, compiled: CompiledPrompt, variables: dict[str, object]) -> None:
+    """Rendered messages first, then the client's own; the version's settings over the client's, which are named in a
+    header.
+    """
+    payload = call.payload
+    rendered = compiled.render(variables)
+    overridden = []
+    if call.endpoint.name == "chat.completions":
+        messages: list[object] = [*(rendered.messages or ())] or [{"role": "user", "content": rendered.text}]
+        if "messages" in payload:
+            own = _decode(payload["messages"], "messages", _LIST, "an array")
+            messages.extend(own)
+        payload["messages"] = _raw(messages)
+    elif call.endpoint.name == "completions" and rendered.text is not None:
+        if "prompt" in payload:
+            overridden.append("prompt")
+        payload["prompt"] = _raw(rendered.text)
+    else:
+        made = "chat messages" if rendered.text is None else "text"
+        raise Invalid(
+            f"The prompt {version.name!r} is made of {made}, which {call.endpoint.path} does not take.",
+            mend="Call /v1/chat/completions.",
+            param="model",
+            code="prompt_kind",
+        )
+    for field, value in version.sampling.items():
+        if field in payload and _differs(payload[field], value):
+            overridden.append(field)
+        payload[field] = _raw(value)
+    call.overridden = tuple(overridden)
+
+
+def _differs(raw: msgspec.Raw, value: object) -> bool:
+    try:
+        return bool(msgspec.json.decode(raw) != value)
+    except UNREADABLE:
+        return True
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _deployment(call: Call, alias: str) -> None:
+    world, grant = call.world, call.grant
+    route = world.routes.get(alias)
+    if route is not None and grant is not None:
+        name = route.by_environment.get(grant.environment, route.deployment)
+    else:
+        name = alias
+    deployment = world.deployments.get(name)
+    if deployment is None:
+        known = (*world.routes, *(n for n in world.deployments if n not in world.routes))
+        raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+    call.route = alias
+    call.deployment = deployment

@@ -1,0 +1,186 @@
+"""The pool: finds or opens a connection for an exchange, watches its deadline, takes it back when it is clean."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from tidegate.gateway.upstream.connection import Connection
+from tidegate.gateway.upstream.target import Target
+from tidegate.kernel.errors import ProviderFailed, ProviderTimeout, ProviderUnreachable
+
+__all__ = ["Exchange", "Pool"]
+
+SWEEP_S = 0.1
+IDLE_KEEP_S = 60.0
+
+
+class Exchange:
+    """One request and its response. `status` and `headers` are there after `Pool.send`; then read `whole` or
+    `chunks`, then `release`.
+    """
+
+    __slots__ = ("_pool", "connection", "deadline_s", "first_limit_s", "streaming", "target")
+
+    def __init__(self, pool: "Pool", target: Target, connection: Connection, streaming: bool) -> None:
+        self._pool = pool
+        self.target = target
+        self.connection = connection
+        self.streaming = streaming
+        now = pool.loop.time()
+        self.deadline_s = now + target.total_timeout_s
+        self.first_limit_s = now + target.first_token_timeout_s
+
+    @property
+    def status(self) -> int:
+        return self.connection.status
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return self.connection.headers
+
+    async def whole(self) -> bytes:
+        """The whole body; raises ProviderFailed."""
+        return await self.connection.whole()
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        return self.connection.chunks()
+
+    def release(self) -> None:
+        """Give the connection back: kept when the response was read to its end, closed otherwise (which cancels the
+        upstream's work).
+        """
+        self._pool.take_back(self)
+
+
+class Pool:
+    """Connections to all upstreams of one gateway process.
+
+    Deadlines are checked by one sweeper every SWEEP_S seconds while anything is under way: a timer for each request
+    would cost more than the accuracy is worth.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
+        self._busy: set[Exchange] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def send(self, target: Target, request: bytes, *, streaming: bool) -> Exchange:
+        """Send a request; returns once the response's head is there, when not streaming the whole. Raises
+        ProviderFailed.
+
+        A kept connection that turns out to be closed before any byte of the answer is replaced by a fresh one, once.
+        """
+        kept = self._kept(target)
+        while True:
+            connection = kept or await self._open(target)
+            kept = None
+            exchange = Exchange(self, target, connection, streaming)
+            self._busy.add(exchange)
+            if self._sweeper is None:
+                self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
+            try:
+                connection.send(request, target.name)
+                await (connection.head() if streaming else connection.ended())
+                return exchange
+            except ProviderUnreachable:
+                self.take_back(exchange)
+                if not connection.untouched:
+                    raise
+            except BaseException:
+                self.take_back(exchange)
+                raise
+
+    def take_back(self, exchange: Exchange) -> None:
+        """End an exchange; called once by each, however it went."""
+        if exchange not in self._busy:
+            return
+        self._busy.discard(exchange)
+        connection = exchange.connection
+        if connection.complete and connection.reusable and not connection.closed:
+            self._idle.setdefault(exchange.target.key, []).append(connection)
+        elif not connection.closed:
+            connection.abort()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for kept in self._idle.values():
+            for connection in kept:
+                connection.abort()
+        self._idle.clear()
+        self.break_off()
+
+    def break_off(self) -> None:
+        """End every exchange with an error, and close its connection."""
+        for exchange in list(self._busy):
+            exchange.connection.fail(
+                ProviderFailed("The gateway is shutting down.", mend="Try again.", code="shutting_down")
+            )
+
+    def _kept(self, target: Target) -> Connection | None:
+        kept = self._idle.get(target.key)
+        while kept:
+            connection = kept.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def _open(self, target: Target) -> Connection:
+        try:
+            async with asyncio.timeout(target.connect_timeout_s):
+                _, connection = await self.loop.create_connection(
+                    lambda: Connection(self.loop), target.host, target.port, ssl=target.tls
+                )
+        except TimeoutError as error:
+            raise ProviderTimeout(
+                f"The upstream {target.name!r} did not accept a connection within {target.connect_timeout_s:g} s.",
+                mend="Check base_url and the network, or raise timeouts.connect_s.",
+            ) from error
+        except OSError as error:
+            raise ProviderUnreachable(
+                f"The upstream {target.name!r} cannot be reached: {error.strerror or error}.",
+                mend="Start it, or check its base_url.",
+            ) from error
+        return connection
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for exchange in list(self._busy):
+            error = _overdue(exchange, now)
+            if error is not None:
+                exchange.connection.fail(error)
+        for key, kept in list(self._idle.items()):
+            fresh = []
+            for connection in kept:
+                if now - connection.touched > IDLE_KEEP_S:
+                    connection.abort()
+                elif not connection.closed:
+                    fresh.append(connection)
+            self._idle[key] = fresh
+        alive = self._busy or any(self._idle.values())
+        self._sweeper = self.loop.call_later(SWEEP_S, self._sweep) if alive else None
+
+
+def _overdue(exchange: Exchange, now: float) -> ProviderTimeout | None:
+    target, connection = exchange.target, exchange.connection
+    if connection.waiter is None:
+        return None  # nobody waits for the upstream: the client is the slow one
+    if now > exchange.deadline_s:
+        return _late(target, "finish", target.total_timeout_s, "total_s")
+    if not exchange.streaming:
+        return None
+    if not connection.answered and now > exchange.first_limit_s:
+        return _late(target, "begin to answer", target.first_token_timeout_s, "first_token_s")
+    if connection.answered and now - connection.touched > target.idle_timeout_s:
+        return _late(target, "go on with its answer", target.idle_timeout_s, "idle_s")
+    return None
+
+
+def _late(target: Target, what: str, limit_s: float, setting: str) -> ProviderTimeout:
+    return ProviderTimeout(
+        f"The upstream {target.name!r} did not {what} within {limit_s:g} s.",
+        mend=f"Check its load, or raise timeouts.{setting}.",
+    )

@@ -25,8 +25,8 @@ def test_values_are_those_of_json() -> None:
     also: null
     yes_word: true
     whole: -42
-    based: [0x1F, 0o17]
-    fraction: [1.5, .5, 1e3, 1e-1]
+    based: 0x1F
+    fraction: [1.5, .5, 1.0e+3, 1.0E-1]
     text: [plain words, 'quo''ted', "esc\\n", 2026-11-24, "no", 1.2.0, http://a:1/b, "007"]
     tagged: !!str 5
     empty:
@@ -36,7 +36,7 @@ def test_values_are_those_of_json() -> None:
         "also": None,
         "yes_word": True,
         "whole": -42,
-        "based": [31, 15],
+        "based": 31,
         "fraction": [1.5, 0.5, 1000.0, 0.1],
         "text": ["plain words", "quo'ted", "esc\n", "2026-11-24", "no", "1.2.0", "http://a:1/b", "007"],
         "tagged": "5",
@@ -76,7 +76,26 @@ def test_an_alias_is_the_value_of_its_anchor() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["yes", "No", "ON", "off", "010", "0b11", "1_000", "12:30", "1:20:30.5", "0_1", "-0777", "1_0.5"]
+    "word",
+    [
+        "yes",
+        "No",
+        "ON",
+        "off",
+        "010",
+        "0b11",
+        "1_000",
+        "12:30",
+        "1:20:30.5",
+        "0_1",
+        "-0777",
+        "1_0.5",
+        "0o17",
+        "1e3",
+        "0E0",
+        "1.5e3",
+        "-2e-7",
+    ],
 )
 def test_a_word_that_yaml_readers_read_differently_is_refused_where_it_stands(word: str) -> None:
     document, faults = check_yaml(f"a: 1\nb: [{word}]\n", "f.yaml")
@@ -94,7 +113,7 @@ def test_a_word_that_yaml_readers_read_differently_is_refused_where_it_stands(wo
         ("a: .inf", "yaml_number", (1, 4)),
         ("a: -.INF", "yaml_number", (1, 4)),
         ("a: .nan", "yaml_number", (1, 4)),
-        ("a: 1e999", "yaml_number", (1, 4)),
+        ("a: 1.0e+999", "yaml_number", (1, 4)),
         ("a: 9223372036854775808", "yaml_number", (1, 4)),
         ("a: " + "9" * 5000, "yaml_number", (1, 4)),
         ("a: 0x" + "f" * 100_000, "yaml_number", (1, 4)),
@@ -216,8 +235,8 @@ def test_what_json_says_is_read_as_json_reads_it(value: object) -> None:
     """JSON with its letters escaped is YAML: the parser reads what was written, whatever it is."""
     text = json.dumps(value, ensure_ascii=True)
     document, faults = check_yaml(text, "f.json")
-    if faults:  # JSON may say what YAML cannot: halves of surrogates, keys that are over YAML's length
-        assert {fault.code for fault in faults} <= {"yaml_syntax"}
+    if faults:  # JSON may say what YAML cannot (halves of surrogates), or reads differently (1e-07)
+        assert {fault.code for fault in faults} <= {"yaml_syntax", "yaml_two_faced"}
         return
     assert document is not None
     assert document.value == value

@@ -116,7 +116,7 @@ def check_yaml(text: str, file: str) -> tuple[Document | None, tuple[InvalidDocu
 def _parse(text: str, file: str, builder: NodeBuilder) -> Node:
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         message = f"The file is over {MAX_BYTES // 1024} KiB."
-        raise InvalidDocument(message, file=file, mend="Move large texts out of it.", code="yaml_too_large")
+        raise InvalidDocument(message, file=file, line=1, column=1, mend="Split it.", code="yaml_too_large")
     try:
         return builder.document(yaml.parse(text, Loader=_PARSER))
     except yaml.MarkedYAMLError as error:

@@ -19,9 +19,10 @@ _TRUE = _cases(("true",))
 _FALSE = _cases(("false",))
 _TWO_FACED_WORDS = _cases(("yes", "no", "on", "off"))
 _TWO_FACED_NUMBER = re.compile(
-    r"[-+]?(?:0[0-9_]+|0b[01_]+|[0-9][0-9_]*_[0-9_.]*|[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)"
+    r"[-+]?(?:0[0-9_]+|0b[01_]+|0o[0-7]+|[0-9][0-9_]*_[0-9_.]*|[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[0-9]+[eE][-+]?[0-9]+|[0-9]*\.[0-9]*[eE][0-9]+)"
 )
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LONGEST_NUMBER = 64
@@ -30,7 +31,7 @@ _LONGEST_NUMBER = 64
 def read_scalar(text: str) -> tuple[object, str]:
     """Return an unquoted scalar's value and an empty text, or the text itself and the code of what is wrong.
 
-    `yaml_two_faced`: YAML 1.1 and 1.2 read it differently (no, 010, 12:30, 1_000).
+    `yaml_two_faced`: YAML 1.1 and 1.2 read it differently (no, 010, 12:30, 1_000, 1e3).
     `yaml_number`: a number that is infinite, not a number, or too large for 64 bits.
     """
     if text in _NULL:

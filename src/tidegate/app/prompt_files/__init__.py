@@ -1,0 +1,1 @@
+"""The prompt files of a folder: found, begun, continued."""

@@ -1,0 +1,1 @@
+"""Prompts as code: versions in Git files, read, checked, hashed, registered."""

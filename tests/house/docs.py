@@ -52,9 +52,7 @@ def shown(text: str) -> Iterator[tuple[int, list[str]]]:
     A block with prompts ($) shows its output too, so there only the lines with a prompt count.
     """
     lines = list(lines_of(text))
-    prompted = {
-        block for block, line in _blocks(lines) if PROMPT.match(line.text) and not line.text.startswith("#")
-    }
+    prompted = {block for block, line in _blocks(lines) if PROMPT.match(line.text) and not line.text.startswith("#")}
     for block, line in _blocks(lines):
         if line.kind == "shell":
             if block not in prompted or PROMPT.match(line.text):
@@ -98,16 +96,11 @@ def untrue_commands(root: Path, commands: Commands, targets: frozenset[str]) -> 
             if words[0].rpartition("/")[2] == "tidegate":
                 what = wrong_command(words[1:], commands)
             elif (
-                words[0] == "make"
-                and len(words) > 1
-                and re.fullmatch(r"[a-z-]+", words[1])
-                and words[1] not in targets
+                words[0] == "make" and len(words) > 1 and re.fullmatch(r"[a-z-]+", words[1]) and words[1] not in targets
             ):
                 what = f"make has no target {words[1]}"
             if what:
-                yield Finding(
-                    name, line, what, "write the command as `tidegate --help` and `make help` show it"
-                )
+                yield Finding(name, line, what, "write the command as `tidegate --help` and `make help` show it")
 
 
 def wrong_command(words: list[str], commands: Commands) -> str | None:
@@ -139,21 +132,14 @@ def _wrong_rest(path: str, command: Any, words: list[str]) -> str | None:
     known = {"--help", "--workspace", "-w"}
     for parameter in command.params:
         known |= {*parameter.opts, *parameter.secondary_opts}
-    given = [
-        option.partition("=")[0]
-        for word in words
-        for option in word.split("|")
-        if re.match(r"--?[a-z]", option)
-    ]
+    given = [option.partition("=")[0] for word in words for option in word.split("|") if re.match(r"--?[a-z]", option)]
     unknown = [option for option in given if option not in known]
     return f"{path} has no option {unknown[0]}" if unknown else None
 
 
 def make_targets(root: Path) -> frozenset[str]:
     """The targets of the Makefile."""
-    return frozenset(
-        re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    return frozenset(re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def dead_links(root: Path) -> Iterator[Finding]:

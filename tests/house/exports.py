@@ -15,9 +15,7 @@ def broken(root: Path) -> Iterator[Finding]:
         listed = named_in_all(source)
         if listed is not None and listed[1] != in_order(listed[1]):
             order = ", ".join(in_order(listed[1]))
-            yield Finding(
-                source.path, listed[0], "__all__ is not sorted, or names a thing twice", f"write {order}"
-            )
+            yield Finding(source.path, listed[0], "__all__ is not sorted, or names a thing twice", f"write {order}")
         if source.path.endswith("/__init__.py"):
             yield from untrue(source, listed)
 
@@ -32,24 +30,16 @@ def untrue(source: Source, listed: tuple[int, list[str]] | None) -> Iterator[Fin
         return
     line, names = listed
     for name in sorted(public - set(names)):
-        yield Finding(
-            source.path, line, f"{name} is exported but not in __all__", "add it, or call it _" + name
-        )
+        yield Finding(source.path, line, f"{name} is exported but not in __all__", "add it, or call it _" + name)
     for name in sorted(set(names) - public - {"__version__"}):
-        yield Finding(
-            source.path, line, f"{name} is in __all__ but not exported", "import it, or take it out"
-        )
+        yield Finding(source.path, line, f"{name} is in __all__ but not exported", "import it, or take it out")
 
 
 def named_in_all(source: Source) -> tuple[int, list[str]] | None:
     """The line and the names of `__all__`, None when there is none."""
     for node in source.tree.body:
         targets = (
-            node.targets
-            if isinstance(node, ast.Assign)
-            else [node.target]
-            if isinstance(node, ast.AnnAssign)
-            else []
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
             value = getattr(node, "value", None)
@@ -63,9 +53,7 @@ def exported(source: Source) -> set[str]:
     for node in top_level(source.tree.body):
         if isinstance(node, (ast.ClassDef, *FUNCTIONS)):
             names.add(node.name)
-        elif isinstance(node, ast.ImportFrom) and (
-            node.level or (node.module or "").split(".")[0] == laws.PACKAGE
-        ):
+        elif isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == laws.PACKAGE):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
@@ -80,8 +68,7 @@ def in_order(names: list[str]) -> list[str]:
     def key(name: str) -> tuple[int, list[tuple[bool, int, str]]]:
         kind = 0 if name.isupper() else 1 if name[:1].isupper() else 2
         return kind, [
-            (not part.isdigit(), int(part) if part.isdigit() else 0, part)
-            for part in re.split(r"(\d+)", name)
+            (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)
         ]
 
     return sorted(set(names), key=key)

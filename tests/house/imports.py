@@ -28,9 +28,7 @@ def broken(root: Path) -> Iterator[Finding]:
         room = room_of(source.module)
         row = row_of(source.module)
         if row is None:
-            yield Finding(
-                source.path, 1, f"the room {room} is not in the table", "add its row to tests/house/laws.py"
-            )
+            yield Finding(source.path, 1, f"the room {room} is not in the table", "add its row to tests/house/laws.py")
             continue
         for item in imports(root, source):
             what = judge(source.module, room, row, item)
@@ -76,9 +74,7 @@ def row_of(module: tuple[str, ...]) -> Row | None:
 def covers(pattern: str, module: tuple[str, ...]) -> bool:
     """Tell whether a place of the table, `control/*/model`, is the module or a folder around it."""
     parts = pattern.split("/")
-    return len(module) >= len(parts) and all(
-        fnmatchcase(name, part) for name, part in zip(module, parts, strict=False)
-    )
+    return len(module) >= len(parts) and all(fnmatchcase(name, part) for name, part in zip(module, parts, strict=False))
 
 
 def judge(module: tuple[str, ...], room: str, row: Row, item: Import) -> tuple[str, str] | None:
@@ -170,9 +166,7 @@ def impure(root: Path, source: Source) -> Iterator[Finding]:
     if not any(covers(place, source.module) for place in laws.PURE):
         return
     mend = "take the value as an argument, or put a port in between"
-    allowed = {
-        name for place, names in laws.IO_ALLOWED.items() if covers(place, source.module) for name in names
-    }
+    allowed = {name for place, names in laws.IO_ALLOWED.items() if covers(place, source.module) for name in names}
     partly = set()  # modules of which one name may be used
     for item in imports(root, source):
         if item.name.partition(".")[0] not in laws.IO or any(_below(item.name, name) for name in allowed):

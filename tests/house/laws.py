@@ -73,7 +73,7 @@ ADAPTERS = MappingProxyType(
     {
         "git": Row((), ("pygit2",)),
         "http": Row((), ("httptools", "httpx", "uvloop")),
-        "llama": Row((), ("xllamacpp",)),
+        "xllamacpp": Row((), ("xllamacpp",)),
         "memory": Row(),
         "metrics": Row((), ("prometheus_client",)),
         "notifiers": Row((), ("httpx",)),
@@ -101,7 +101,7 @@ DOORS = MappingProxyType(
 FILES = MappingProxyType({"control/*/store": Row((), ("sqlalchemy",))})
 """What single files of a room may more."""
 
-OPTIONAL = MappingProxyType({"openai": ("app", "doors/cli"), "xllamacpp": ("adapters/llama", "app")})
+OPTIONAL = MappingProxyType({"openai": ("app", "doors/cli"), "xllamacpp": ("adapters/xllamacpp", "app")})
 """Optional extras: only these rooms, and only inside a function, marked `# optional extra`."""
 
 PURE = ("kernel", "stats", "templates", "live", "control/*/model")

@@ -27,10 +27,6 @@ def broken(root: Path) -> Iterator[Finding]:
                     "leave the index to the reader's settings",
                 )
             if folder:
-                yield Finding(
-                    name, number, f"a folder of one machine is named: {folder[0]}", "name it from the root"
-                )
+                yield Finding(name, number, f"a folder of one machine is named: {folder[0]}", "name it from the root")
             if name.endswith(".lock") and "://" in line:
-                yield Finding(
-                    name, number, "a lock holds an address", "write it by `make lock`, commit no uv.lock"
-                )
+                yield Finding(name, number, "a lock holds an address", "write it by `make lock`, commit no uv.lock")

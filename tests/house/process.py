@@ -16,8 +16,4 @@ def brought_in(module: str, unwanted: Sequence[str], *, path: Path | None = None
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise ImportError(f"{module} cannot be imported:\n{done.stderr}")
-    return [
-        name
-        for name in done.stdout.split()
-        if any(name == no or name.startswith(f"{no}.") for no in unwanted)
-    ]
+    return [name for name in done.stdout.split() if any(name == no or name.startswith(f"{no}.") for no in unwanted)]

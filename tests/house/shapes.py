@@ -17,9 +17,7 @@ def too_big(root: Path) -> Iterator[Finding]:
     for source in sources(root, *FOLDERS):
         if len(source.lines) > laws.FILE_LINES:
             what = f"{len(source.lines)} lines, at most {laws.FILE_LINES}"
-            yield Finding(
-                source.path, laws.FILE_LINES, what, "find the noun that is hiding and give it a file"
-            )
+            yield Finding(source.path, laws.FILE_LINES, what, "find the noun that is hiding and give it a file")
         for function in functions(source.tree):
             length = (function.end_lineno or function.lineno) - function.lineno + 1
             if length > laws.FUNCTION_LINES:
@@ -58,13 +56,9 @@ def listed_commands(root: Path) -> frozenset[str]:
     for source in sources(root, "src"):
         if source.module == ("doors", "cli", "main"):
             tables = [node for node in source.tree.body if isinstance(node, ast.AnnAssign | ast.Assign)]
-            named = [
-                node for node in tables if "COMMANDS" in ast.unparse(node).partition("=")[0] and node.value
-            ]
+            named = [node for node in tables if "COMMANDS" in ast.unparse(node).partition("=")[0] and node.value]
             constants = [leaf for node in named for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)]
-            words |= {
-                leaf.value for leaf in constants if isinstance(leaf.value, str) and leaf.value.isidentifier()
-            }
+            words |= {leaf.value for leaf in constants if isinstance(leaf.value, str) and leaf.value.isidentifier()}
     return frozenset(words)
 
 
@@ -85,6 +79,4 @@ def ill_named(root: Path) -> Iterator[Finding]:
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef) and node.name.endswith(laws.CLASS_SUFFIXES):
                 what = f"the class name {node.name} says nothing"
-                yield Finding(
-                    source.path, node.lineno, what, "name what it is in the domain: Verdict, Move, Evidence"
-                )
+                yield Finding(source.path, node.lineno, what, "name what it is in the domain: Verdict, Move, Evidence")

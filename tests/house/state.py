@@ -78,9 +78,7 @@ def changes(source: Source, bound: frozenset[str]) -> Iterator[Finding]:
                 yield Finding(source.path, node.lineno, f"global {', '.join(node.names)}", mend)
             changed = changed_name(node)
             if changed in ours:
-                yield Finding(
-                    source.path, getattr(node, "lineno", 1), f"{changed} of the module is changed", mend
-                )
+                yield Finding(source.path, getattr(node, "lineno", 1), f"{changed} of the module is changed", mend)
 
 
 def locals_of(function: Function) -> frozenset[str]:

@@ -30,9 +30,7 @@ def test_every_link_leads_somewhere():
 def commands() -> docs.Commands:
     """A small command line: `up`, and the group `prompt` with `lint` and `show`."""
 
-    def up(
-        port: Annotated[int, typer.Option("--port", "-p")] = 1, json: Annotated[bool, typer.Option()] = False
-    ): ...
+    def up(port: Annotated[int, typer.Option("--port", "-p")] = 1, json: Annotated[bool, typer.Option()] = False): ...
 
     def lint(name: str, strict: Annotated[bool, typer.Option("--strict/--lax")] = True): ...
 

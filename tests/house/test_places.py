@@ -17,8 +17,7 @@ def test_the_files_are_read_at_all():
 
 
 BAD = [(f"see https://{host}/simple\n", f"the registry {host} is named") for host in laws.REGISTRY_HOSTS] + [
-    (f'path = "/{folder}/main/x"\n', f"a folder of one machine is named: /{folder}/")
-    for folder in laws.MACHINE_FOLDERS
+    (f'path = "/{folder}/main/x"\n', f"a folder of one machine is named: /{folder}/") for folder in laws.MACHINE_FOLDERS
 ]
 
 
@@ -31,16 +30,12 @@ def test_a_place_is_caught(tmp_path: Path, text: str, what: str):
 
 
 def test_an_address_in_a_lock_is_caught(tmp_path: Path):
-    (tmp_path / "requirements.lock").write_text(
-        "a==1 \\\n    --hash=sha256:00\nb @ https://example.org/b.whl\n"
-    )
+    (tmp_path / "requirements.lock").write_text("a==1 \\\n    --hash=sha256:00\nb @ https://example.org/b.whl\n")
     (found,) = places.broken(tmp_path)
     assert str(found).startswith("requirements.lock:3: a lock holds an address")
 
 
 def test_paths_of_the_repository_and_addresses_elsewhere_are_let_through(tmp_path: Path):
-    (tmp_path / "a.txt").write_text(
-        "src/work/x and $HOME/work/x, ./root/y, https://example.org/framework/z\n"
-    )
+    (tmp_path / "a.txt").write_text("src/work/x and $HOME/work/x, ./root/y, https://example.org/framework/z\n")
     (tmp_path / "picture.png").write_bytes(b"\0" + laws.REGISTRY_HOSTS[0].encode())
     hold(places.broken(tmp_path))

@@ -13,9 +13,7 @@ def test_importing_the_gateway_brings_in_nothing_of_control():
     app = ROOT / "src" / laws.PACKAGE / "app"
     if not app.exists():
         pytest.skip("the room app has no tenant yet")
-    assert (app / "gateway.py").exists(), (
-        "src/tidegate/app/gateway.py is missing. Mend: wire the gateway process there"
-    )
+    assert (app / "gateway.py").exists(), "src/tidegate/app/gateway.py is missing. Mend: wire the gateway process there"
     found = brought_in(laws.GATEWAY_PROCESS, laws.NOT_IN_GATEWAY_PROCESS)
     assert not found, (
         f"importing {laws.GATEWAY_PROCESS} brings in {', '.join(found[:8])}. Mend: see `python -X importtime`"

@@ -44,16 +44,7 @@ def test_a_long_parameter_list_is_caught(tmp_path: Path):
 
 def test_only_commands_of_the_command_line_may_take_more(tmp_path: Path):
     seven = "(a, b, c, d, e, f, g): ...\n"
-    commands = (
-        "@app.command('x')\ndef x"
-        + seven
-        + "def listed"
-        + seven
-        + "def helper"
-        + seven
-        + "def _hidden"
-        + seven
-    )
+    commands = "@app.command('x')\ndef x" + seven + "def listed" + seven + "def helper" + seven + "def _hidden" + seven
     table = "COMMANDS: tuple[C, ...] = (C('listed', 'tidegate.doors.cli.prompt', 'Help.', 'listed'),)\n"
     plant(
         tmp_path,
@@ -70,14 +61,9 @@ def test_only_commands_of_the_command_line_may_take_more(tmp_path: Path):
 
 
 def test_empty_names_are_caught(tmp_path: Path):
-    classes = (
-        "".join(f"class Prompt{suffix}: ...\n" for suffix in laws.CLASS_SUFFIXES) + "class Database: ...\n"
-    )
+    classes = "".join(f"class Prompt{suffix}: ...\n" for suffix in laws.CLASS_SUFFIXES) + "class Database: ...\n"
     plant(tmp_path, kernel__a=classes, kernel__utils="", kernel__common__b="", kernel__commons="")
     found = caught(shapes.ill_named(tmp_path))
     assert len(found) == len(laws.CLASS_SUFFIXES) + 2
-    assert (
-        "src/tidegate/kernel/common/b.py:1: a module is called common. Mend: name it for the noun it owns"
-        in found
-    )
+    assert "src/tidegate/kernel/common/b.py:1: a module is called common. Mend: name it for the noun it owns" in found
     assert any("PromptManager says nothing" in line for line in found)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tidegate.adapters.sql.turn import Turn
+from tidegate.adapters.sqlite.cursor import in_one_turn
 from tidegate.adapters.sqlite.faults import gone, sqlite_fault, unopenable
 from tidegate.kernel.errors import Unavailable
 
@@ -86,6 +87,7 @@ class SqliteDatabase:
         )
         sync = engine.sync_engine
         event.listen(sync, "do_connect", self._place)
+        event.listen(sync, "connect", in_one_turn)
         event.listen(sync, "connect", lambda raw, record: self._prepare(raw, record, query_only))
         event.listen(sync, "checkout", self._check_out)
         event.listen(sync, "begin", lambda connection: _begin(connection, begin))

@@ -4,6 +4,7 @@ delays one.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from tidegate.live.calls import CallRecord
 __all__ = ["SqliteRecords", "ensure_calls_table"]
 
 BUSY_TIMEOUT_S = 10.0
+LOOK_AGAIN_S = 0.01
 
 ABOUT_THE_ROW = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
@@ -26,8 +28,9 @@ INSERT = (
 
 
 def ensure_calls_table(connection: sqlite3.Connection) -> None:
-    """Create the table, or add the columns that it lacks."""
-    connection.execute("PRAGMA journal_mode=WAL")
+    """Create the table, or add the columns that it lacks; safe when several processes do it at once."""
+    _ensure_wal(connection)
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute(calls_ddl("sqlite"))
     there = {row[1] for row in connection.execute("PRAGMA table_info(calls)")}
     for column in CALLS_COLUMNS:
@@ -36,6 +39,19 @@ def ensure_calls_table(connection: sqlite3.Connection) -> None:
     for index in CALLS_INDEXES:
         connection.execute(index)
     connection.commit()
+
+
+def _ensure_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal's mode; SQLite does not wait by itself when others do so at the same moment."""
+    limit_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > limit_s:
+                raise
+        time.sleep(LOOK_AGAIN_S)
 
 
 class SqliteRecords:

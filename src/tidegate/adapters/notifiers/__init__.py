@@ -1,0 +1,1 @@
+"""Notifiers: ways to tell the world outside of an event."""

@@ -1,0 +1,1 @@
+"""The local model: llama.cpp in this process, from xllamacpp's prebuilt wheels."""

@@ -1,0 +1,191 @@
+"""The control plane, wired: its slices, the leader's duties, and what it says of its own state."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+
+from tidegate.adapters.git.remotes import is_url
+from tidegate.adapters.git.repository import GitRepository
+from tidegate.adapters.metrics.control import ControlMetrics
+from tidegate.adapters.prices import Catalogue
+from tidegate.app.databases import migrate, open_calls, open_database, schema_status
+from tidegate.app.duties import duties
+from tidegate.app.errands import Errands
+from tidegate.app.exposition import metrics_of
+from tidegate.app.followed import FollowedPrompts
+from tidegate.app.leader import Leader
+from tidegate.app.notifiers import open_notifier
+from tidegate.app.readiness import Readiness, readiness_of
+from tidegate.app.snapshots import make_publish
+from tidegate.app.watched import WatchedDatabase
+from tidegate.control.identity.model import SYSTEM, Actor
+from tidegate.control.identity.service import Identity
+from tidegate.control.monitoring.service import Calls
+from tidegate.control.policies import store as policies_store
+from tidegate.control.policies.model import Config, PromptSource
+from tidegate.control.policies.service import Applied, Policies
+from tidegate.control.prompts.ports import PromptRepository
+from tidegate.control.prompts.service import Prompts
+from tidegate.control.rollouts.service import Releases, keep_ground
+from tidegate.jobs.lease import Lease
+from tidegate.jobs.outbox import Outbox
+from tidegate.jobs.snapshots import newest_generation
+from tidegate.kernel.errors import TidegateError, Unavailable
+from tidegate.kernel.ids import new_id
+from tidegate.settings import CONFIG_NAME, Settings, read_keys
+
+__all__ = ["Control"]
+
+log = logging.getLogger(__name__)
+
+LEASE_TTL_S = 6.0
+AGAIN_S = 0.5
+GIT_TOKEN = "TIDEGATE_GIT_TOKEN"  # noqa: S105  # the name of a variable
+
+
+class Control:
+    """One control process's inside. Life: `start`, any verbs, `stop`.
+
+    It starts without its database too: then it tries again and again, and every verb raises Unavailable meanwhile.
+    """
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.control_id = new_id("control")
+        self.settings = settings
+        self.metered = ControlMetrics()
+        self.config: Config | None = None
+        self.opened: TidegateError | None = Unavailable("Control is starting.", code="starting")
+        self._environ = environ
+        self._keys = read_keys(settings, environ)
+        self._committed = asyncio.Event()
+        self.db = WatchedDatabase(open_database(settings), self._committed.set)
+        self._calls_db = open_calls(settings)
+        self._publish = make_publish(self.db)
+        self.identity = Identity(self.db, self._publish)
+        self.policies = Policies(self.db, self._publish, Catalogue(), guards=(keep_ground,))
+        self.calls = Calls(self._calls_db)
+        self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
+        self.releases = self._releases()
+        errands = Errands(
+            self.db,
+            config=lambda: self.config,
+            repository=lambda: self.followed.repository,
+            notifier=lambda spec: open_notifier(spec, self._keys.master_key, environ),
+        )
+        self.outbox = Outbox(self.db.inner, errands)
+        self.leader = Leader(
+            Lease(self.db.inner, "leader", self.control_id, round(LEASE_TTL_S * 1000)),
+            LEASE_TTL_S,
+            duties(self, self._committed),
+        )
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def prompts(self) -> Prompts:
+        """The verbs of prompts, over the repository that the configuration names."""
+        return self.followed.prompts
+
+    async def start(self) -> None:
+        """Open the database and take up the duties; when it is away, go on trying in the background."""
+        if not await self._open():
+            self._opening = asyncio.create_task(self._open_at_last(), name="opening")
+
+    async def stop(self) -> None:
+        """Lay the duties down and close everything."""
+        if self._opening is not None:
+            self._opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._opening
+        await self.leader.stop()
+        await self.db.close()
+        await self._calls_db.close()
+
+    async def apply(self, actor: Actor, text: str, file: str) -> Applied:
+        """Apply a configuration, and follow it here at once."""
+        applied = await self.policies.apply(actor, text, file)
+        await self.refresh()
+        return applied
+
+    async def refresh(self) -> None:
+        """Read the configuration that holds, and turn to its prompts if they are elsewhere now."""
+        async with self.db.read() as tx:
+            self.config = await policies_store.current(tx)
+        if self.config is not None and self.followed.follow(self.config.prompts):
+            self.releases = self._releases()
+
+    async def readiness(self) -> Readiness:
+        """The state of every part."""
+        return await readiness_of(self)
+
+    async def metrics(self) -> bytes:
+        """Prometheus' text format: this host's gateways summed up, and control's own."""
+        return await metrics_of(self)
+
+    async def _open(self) -> bool:
+        """Bring everything up that is not up yet; False when something is away."""
+        try:
+            await self._check_schema()
+            await self.identity.bootstrap(self._keys.admin_token)
+            await self._first_config()
+            await self.refresh()
+            async with self.db.write() as tx:
+                if await newest_generation(tx) == 0:
+                    await self._publish(tx)
+        except TidegateError as error:
+            if str(error) != str(self.opened):
+                log.warning("control cannot start yet: %s", error)
+            self.opened = error
+            return False
+        self.opened = None
+        self.leader.start()
+        return True
+
+    def _releases(self) -> Releases:
+        return Releases(self.db, self._publish, self.followed.prompts, self.followed.repository)
+
+    def _open_repository(self, source: PromptSource) -> PromptRepository:
+        """The repository that the configuration names: a folder of the workspace, or a URL."""
+        location = source.repository
+        if not is_url(location):
+            location = str((self.settings.workspace / location).resolve())
+        return GitRepository(
+            location,
+            branch=source.branch,
+            state_dir=self.settings.state_dir,
+            remote=source.remote,
+            token=self._environ.get(GIT_TOKEN),
+        )
+
+    async def _open_at_last(self) -> None:
+        opened = False
+        while not opened:
+            await asyncio.sleep(AGAIN_S)
+            opened = await self._open()
+
+    async def _check_schema(self) -> None:
+        """Make the tables of an empty database; one that is behind is left to `tidegate migrate`, or `up`."""
+        status = await schema_status(self.settings)
+        if status.current is None:
+            await migrate(self.settings)
+        elif status.pending:
+            raise Unavailable(
+                f"The database's schema is at {status.current}; this version needs {status.head}.",
+                mend="Run `tidegate migrate`.",
+                code="schema_behind",
+            )
+
+    async def _first_config(self) -> None:
+        """Apply the workspace's file if nothing ever was; a faulty one is told, and waits for `tidegate apply`."""
+        async with self.db.read() as tx:
+            if await policies_store.latest(tx) is not None:
+                return
+        file = self.settings.config_file
+        if not file.is_file():
+            return
+        try:
+            await self.policies.apply(SYSTEM, file.read_text(encoding="utf-8"), CONFIG_NAME)
+        except Unavailable:
+            raise
+        except (TidegateError, UnicodeDecodeError) as error:
+            log.error("nothing was applied: %s", error)

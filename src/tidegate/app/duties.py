@@ -1,0 +1,95 @@
+"""What the leader does again and again, and what every control process does for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from tidegate.app.leader import Duty
+from tidegate.control.policies.model import Retention
+from tidegate.control.prompts.codes import is_error
+from tidegate.jobs.announcements import announce_once
+from tidegate.jobs.snapshots import prune_snapshots
+from tidegate.kernel.errors import Unavailable
+
+if TYPE_CHECKING:
+    from tidegate.app.control import Control
+
+__all__ = ["duties"]
+
+log = logging.getLogger(__name__)
+
+DELIVER_S = 1.0
+FOLLOW_S = 1.0
+TELL_S = 2.0
+COUNT_S = 15.0
+PRUNE_S = 60.0
+OUTBOX_KEPT_MS = 7 * 24 * 3600 * 1000
+
+
+def duties(control: Control, committed: asyncio.Event) -> tuple[Duty, ...]:
+    """The duties of a control process; `committed` is set after each of its own commits."""
+    work = _Work(control)
+    return (
+        Duty("outbox", DELIVER_S, work.deliver, wake=committed),
+        Duty("faults", TELL_S, work.tell_faults),
+        Duty("retention", PRUNE_S, work.prune),
+        Duty("prompts", FOLLOW_S, work.follow, everywhere=True),
+        Duty("losses", COUNT_S, work.count_losses, everywhere=True),
+    )
+
+
+class _Work:
+    """Each method is one round: it looks at the world and makes its move."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._told: set[tuple[str, str]] = set()
+
+    async def deliver(self) -> None:
+        """Do the errands that are due, until none is."""
+        while await self._control.outbox.deliver():
+            pass
+
+    async def follow(self) -> None:
+        """Follow the configuration and the prompts' repository."""
+        control = self._control
+        await control.refresh()
+        before = control.followed.scan
+        scan = await control.followed.look()
+        errors = [fault for fault in scan.faults if is_error(fault.code)]
+        control.metered.show(prompt_faults=len({fault.file for fault in errors}))
+        if before is None or [*map(str, before.faults)] != [*map(str, scan.faults)]:
+            for fault in errors:
+                log.warning("a prompt file is not served: %s", fault)
+        if control.followed.away is not None:
+            raise Unavailable(control.followed.away, code="remote_away")
+
+    async def tell_faults(self) -> None:
+        """Announce each broken prompt file once."""
+        scan = self._control.followed.scan
+        for fault in scan.faults if scan is not None else ():
+            if not is_error(fault.code) or (fault.file, fault.message) in self._told:
+                continue
+            detail = {"code": fault.code, "line": fault.line, "message": fault.message, "mend": fault.mend}
+            payload = {"event": "prompt.fault", "subject": fault.file, "detail": detail}
+            async with self._control.db.write() as tx:
+                await announce_once(tx, at_ms=await self._control.db.now_ms(tx), payload=payload)
+            self._told.add((fault.file, fault.message))
+
+    async def prune(self) -> None:
+        """Keep call records, errands and snapshots within their bounds."""
+        control = self._control
+        async with control.db.write() as tx:
+            now_ms = await control.db.now_ms(tx)
+            await prune_snapshots(tx)
+        await control.outbox.prune(now_ms - OUTBOX_KEPT_MS)
+        retention = control.config.retention if control.config is not None else Retention()
+        gone = await control.calls.prune(now_ms, retention)
+        if gone.by_age or gone.by_size:
+            log.info("retention: %d calls went by age, %d by size", gone.by_age, gone.by_size)
+
+    async def count_losses(self) -> None:
+        """Count the call records that never arrived."""
+        self._control.metered.show(records_lost=await self._control.calls.count_lost())

@@ -1,0 +1,91 @@
+"""The writer of Snapshots: composes the world from a transaction's own state, and writes it in that transaction."""
+
+import logging
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidegate.control.identity import store as identity
+from tidegate.control.identity.store import KEYS
+from tidegate.control.policies import store as policies
+from tidegate.control.prompts import store as prompts
+from tidegate.control.rollouts import store as rollouts
+from tidegate.control.rollouts.model import live_by_environment, versions_of
+from tidegate.jobs.database import Database, Publish
+from tidegate.jobs.snapshots import add_snapshot, newest_generation
+from tidegate.live.snapshot import SCHEMA, KeyGrant, Policy, PromptVersion, Snapshot, encode_snapshot
+
+__all__ = ["Press", "make_publish"]
+
+log = logging.getLogger(__name__)
+
+GRANTS_KEPT_MS = 3_600_000
+
+
+def make_publish(db: Database) -> Publish:
+    """Bind the writer to a database whose writers take turns, so that no Snapshot misses what another one told."""
+    return Press(db).publish
+
+
+class Press:
+    """Prints Snapshots, quickly: a rollback waits for it. What cannot change is decoded once: prompt versions for good,
+    keys until one of them expires, is revoked, made or given another end."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._versions: dict[tuple[str, str], PromptVersion] = {}
+        self._grants: dict[str, KeyGrant] = {}
+        self._grants_of: tuple[tuple[object, ...], ...] | None = None
+        self._grants_at_ms = 0
+
+    async def publish(self, tx: AsyncConnection) -> int:
+        """Compose, write, and return the generation, which is one more than the newest."""
+        snapshot = await self.compose(tx)
+        blob, sha256 = encode_snapshot(snapshot)
+        await add_snapshot(
+            tx,
+            generation=snapshot.generation,
+            written_at_ms=snapshot.written_at_ms,
+            schema=snapshot.schema,
+            blob=blob,
+            sha256=sha256,
+        )
+        return snapshot.generation
+
+    async def compose(self, tx: AsyncConnection) -> Snapshot:
+        """The Snapshot that the transaction's state amounts to."""
+        now_ms = await self._db.now_ms(tx)
+        config = await policies.current(tx)
+        releases = await rollouts.current(tx)
+        return Snapshot(
+            schema=SCHEMA,
+            generation=await newest_generation(tx) + 1,
+            written_at_ms=now_ms,
+            policy=config.policy if config else Policy(),
+            keys=await self._keys(tx, now_ms),
+            deployments=config.deployments if config else {},
+            routes=config.routes if config else {},
+            prompts=await self._prompts(tx, versions_of(releases)),
+            releases=live_by_environment(releases),
+        )
+
+    async def _keys(self, tx: AsyncConnection, now_ms: int) -> dict[str, KeyGrant]:
+        """The grants, decoded anew only when a key came or changed, or after an hour, since dead keys are forgotten."""
+        columns = (KEYS.c.key_id, KEYS.c.secret_hash, KEYS.c.expires_at_ms, KEYS.c.revoked_at_ms)
+        found = tuple(map(tuple, (await tx.execute(select(*columns).order_by(KEYS.c.key_id))).all()))
+        if found != self._grants_of or not 0 <= now_ms - self._grants_at_ms < GRANTS_KEPT_MS:
+            self._grants = await identity.grants(tx, now_ms=now_ms)
+            self._grants_of, self._grants_at_ms = found, now_ms
+        return self._grants
+
+    async def _prompts(self, tx: AsyncConnection, wanted: set[tuple[str, str]]) -> dict[str, dict[str, PromptVersion]]:
+        """The versions that are needed, as [name][version]."""
+        known = {pair: version for pair, version in self._versions.items() if pair in wanted}
+        known |= await prompts.load(tx, wanted - known.keys()) if wanted - known.keys() else {}
+        for pair in sorted(wanted - known.keys()):  # a damaged database: the others must be served still
+            log.error("%s@%s is live or a way back, but is not in the registry", *pair)
+        self._versions = known
+        found: dict[str, dict[str, PromptVersion]] = {}
+        for (name, number), version in known.items():
+            found.setdefault(name, {})[number] = version
+        return found

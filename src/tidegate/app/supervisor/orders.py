@@ -1,0 +1,57 @@
+"""What a process is told by whom starts it, in one environment variable: settings read once, sockets, lifeline."""
+
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate.kernel.errors import Invalid
+from tidegate.settings import Settings
+
+__all__ = ["VARIABLE", "Orders", "given", "taken"]
+
+VARIABLE = "TIDEGATE_ORDERS"
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's orders.
+
+    `settings` as the supervisor read them: a tidegate.yaml that is broken later cannot stop a restart. `first`: make
+    the database ready, let the administrator in and apply tidegate.yaml before serving. `lifeline_fd` reaches its end
+    when the supervisor is gone; None when nobody supervises.
+    """
+
+    process: str
+    settings: Settings
+    socket_fd: int | None = None
+    lifeline_fd: int | None = None
+    first: bool = False
+
+    @property
+    def supervised(self) -> bool:
+        return self.lifeline_fd is not None
+
+
+def given(orders: Orders, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment that tells a process its orders."""
+    return {**environ, VARIABLE: msgspec.json.encode(orders, enc_hook=str).decode()}
+
+
+def taken(environ: MutableMapping[str, str]) -> Orders | None:
+    """Take the orders out of the environment, so that no grandchild sees them; None when there are none."""
+    text = environ.pop(VARIABLE, None)
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Orders, dec_hook=_path)
+    except msgspec.DecodeError as error:
+        raise Invalid(
+            f"{VARIABLE} cannot be read: {error}.", mend="Unset it: only `tidegate` itself sets it.", code="bad_orders"
+        ) from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)

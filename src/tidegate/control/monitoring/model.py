@@ -1,0 +1,153 @@
+"""What is asked of the call records, and what is found, as plain values."""
+
+import base64
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate.kernel.errors import Invalid
+from tidegate.live.calls import ENDINGS, CallRecord
+
+__all__ = [
+    "HOUR_MS",
+    "LIST_LIMIT",
+    "CallFilter",
+    "CallPage",
+    "CallRecord",
+    "Cursor",
+    "Gap",
+    "Life",
+    "Pruned",
+    "decode_cursor",
+    "encode_cursor",
+    "next_cursor",
+    "starting_points",
+    "unborn_gaps",
+]
+
+HOUR_MS = 3_600_000
+"""Longer than a call may last."""
+
+LIST_LIMIT = 1000
+CURSOR_LIMIT = 16_384
+
+
+class CallFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which calls; None means any. `after` and `before` bound the start (Unix ms, exclusive)."""
+
+    after: int | None = None
+    before: int | None = None
+    key: str | None = None
+    prompt: str | None = None
+    version: str | None = None
+    ending: str | None = None
+    environment: str | None = None
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        if self.ending is not None and self.ending not in ENDINGS:
+            raise Invalid(
+                f"No call ends as {self.ending!r}.", mend=f"Choose from {', '.join(ENDINGS)}.", param="ending"
+            )
+        if not 1 <= self.limit <= LIST_LIMIT:
+            raise Invalid(f"A list holds 1 to {LIST_LIMIT} calls.", mend="Page with before=.", param="limit")
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of one life of one gateway process: its first and last record, with their starts (Unix ms)."""
+
+    gateway_id: str
+    first_seq: int
+    first_ms: int
+    last_seq: int
+    last_ms: int
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a follower has read: the newest `seq` it knows of each gateway that was alive in the hour before `at_ms`.
+
+    Records are stored when a call ends, so no time of a call says what is new; but each gateway's records come in the
+    order of their `seq`. Hence a cursor by gateway misses nothing and shows nothing twice.
+    """
+
+    at_ms: int
+    seen: dict[str, int]
+
+
+class CallPage(msgspec.Struct, frozen=True):
+    """Some calls, and the cursor from which to follow."""
+
+    calls: tuple[CallRecord, ...]
+    cursor: str
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Records that never arrived: `first` to `last` of a gateway, and when the calls beside them started (Unix ms)."""
+
+    gateway_id: str
+    first: int
+    last: int
+    after_ms: int | None
+    before_ms: int
+
+    @property
+    def lost(self) -> int:
+        return self.last - self.first + 1
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """How many records went because of their age, and because of the size of the whole."""
+
+    by_age: int
+    by_size: int
+
+
+def next_cursor(lives: tuple[Life, ...], at_ms: int, read: Mapping[str, int] | None = None) -> Cursor:
+    """The cursor of somebody who has read every life to its end, those in `read` only to that `seq`."""
+    ends = {life.gateway_id: life.last_seq for life in lives if life.last_ms >= at_ms - HOUR_MS}
+    return Cursor(at_ms, ends | dict(read or {}))
+
+
+def starting_points(cursor: Cursor, lives: tuple[Life, ...]) -> tuple[tuple[str, int, int], ...]:
+    """Where to read on: (gateway, after this seq, not started before this time), where there is something new."""
+    since_ms = cursor.at_ms - HOUR_MS
+    points: list[tuple[str, int, int]] = []
+    for life in lives:
+        seen = cursor.seen.get(life.gateway_id)
+        if seen is not None and life.last_seq > seen:
+            points.append((life.gateway_id, seen, 0))
+        elif seen is None and life.last_ms >= since_ms:
+            points.append((life.gateway_id, 0, since_ms))
+    return tuple(points)
+
+
+def unborn_gaps(lives: tuple[Life, ...]) -> tuple[Gap, ...]:
+    """Lives whose first records are missing though nothing as old as they was pruned."""
+    oldest_ms = min((life.first_ms for life in lives), default=0)
+    return tuple(
+        Gap(gateway_id=life.gateway_id, first=1, last=life.first_seq - 1, after_ms=None, before_ms=life.first_ms)
+        for life in lives
+        if life.first_seq > 1 and life.first_ms > oldest_ms + HOUR_MS
+    )
+
+
+def encode_cursor(cursor: Cursor) -> str:
+    """The cursor as one word for a URL."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+
+
+def decode_cursor(text: str) -> Cursor:
+    """Read a cursor back; raises Invalid for anything that is none."""
+    try:
+        if len(text) > CURSOR_LIMIT:
+            raise ValueError("too long")
+        found: object = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if not isinstance(found, Mapping):
+            raise ValueError("no object")
+        return msgspec.convert(found, Cursor)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise Invalid(
+            "The cursor is not one of ours.",
+            mend="Begin without a cursor, then hand back the one you get.",
+            param="cursor",
+        ) from error

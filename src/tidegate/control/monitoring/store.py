@@ -1,0 +1,199 @@
+"""The SQL over `calls`. Its columns are CallRecord's fields; the gateway's adapters create the table and write it."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, column, delete, func, select, table
+from sqlalchemy import text as sql
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidegate.control.monitoring.model import HOUR_MS, CallFilter, Gap, Life
+from tidegate.live.calls import CallRecord
+
+__all__ = [
+    "calls",
+    "count_between",
+    "delete_before",
+    "ending_with",
+    "first_kept",
+    "fresh",
+    "gaps",
+    "lives",
+    "nth_oldest_ms",
+    "one",
+    "total",
+    "used_bytes",
+]
+
+CALLS = table("calls", *(column(name) for name in CallRecord.__struct_fields__))
+
+# A loose index scan over the primary key (gateway_id, seq): a few steps for each gateway, however many calls.
+_LIVES = sql(
+    """
+    WITH RECURSIVE gateways(id) AS (
+        SELECT min(gateway_id) FROM calls
+        UNION ALL
+        SELECT (SELECT min(calls.gateway_id) FROM calls WHERE calls.gateway_id > gateways.id)
+        FROM gateways WHERE gateways.id IS NOT NULL
+    )
+    SELECT edges.gateway_id, edges.seq, edges.started_at_ms
+    FROM gateways JOIN calls AS edges ON edges.gateway_id = gateways.id AND edges.seq IN (
+        (SELECT min(ends.seq) FROM calls AS ends WHERE ends.gateway_id = gateways.id),
+        (SELECT max(ends.seq) FROM calls AS ends WHERE ends.gateway_id = gateways.id)
+    )
+    ORDER BY edges.gateway_id, edges.seq
+    """
+)
+
+_GAPS = sql(
+    """
+    SELECT gateway_id, seq, started_at_ms, before_seq, before_ms FROM (
+        SELECT gateway_id, seq, started_at_ms,
+            lag(seq) OVER line AS before_seq, lag(started_at_ms) OVER line AS before_ms
+        FROM calls WHERE started_at_ms >= :scan_ms
+        WINDOW line AS (PARTITION BY gateway_id ORDER BY seq)
+    ) AS lines
+    WHERE seq - before_seq > 1 AND before_ms >= :since_ms
+    ORDER BY started_at_ms DESC LIMIT :limit
+    """
+)
+
+
+async def calls(tx: AsyncConnection, wanted: CallFilter) -> tuple[CallRecord, ...]:
+    """The newest calls that match, newest first."""
+    query = _matching(select(CALLS), wanted).order_by(CALLS.c.started_at_ms.desc(), CALLS.c.call_id.desc())
+    return await _records(tx, query.limit(wanted.limit))
+
+
+async def fresh(tx: AsyncConnection, wanted: CallFilter, point: tuple[str, int, int]) -> tuple[CallRecord, ...]:
+    """What one gateway stored after a point, in the order it was stored; at most `wanted.limit`."""
+    gateway_id, after_seq, since_ms = point
+    newer = (CALLS.c.gateway_id == gateway_id, CALLS.c.seq > after_seq, CALLS.c.started_at_ms >= since_ms)
+    query = _matching(select(CALLS), wanted).where(*newer).order_by(CALLS.c.seq).limit(wanted.limit)
+    return await _records(tx, query)
+
+
+async def one(tx: AsyncConnection, call_id: str) -> CallRecord | None:
+    """The call with this id; None when it is not (or no longer) there."""
+    found = await _records(tx, select(CALLS).where(CALLS.c.call_id == call_id).limit(1))
+    return found[0] if found else None
+
+
+async def ending_with(tx: AsyncConnection, ending: str) -> tuple[CallRecord, ...]:
+    """At most two calls whose id ends so."""
+    like = CALLS.c.call_id.endswith(ending, autoescape=True)
+    return await _records(tx, select(CALLS).where(like).limit(2))
+
+
+async def lives(tx: AsyncConnection) -> tuple[Life, ...]:
+    """What is kept of every gateway's life."""
+    edges: dict[str, list[tuple[int, int]]] = {}
+    for gateway_id, seq, started_at_ms in await tx.execute(_LIVES):
+        edges.setdefault(gateway_id, []).append((seq, started_at_ms))
+    return tuple(
+        Life(
+            gateway_id=gateway_id,
+            first_seq=ends[0][0],
+            first_ms=ends[0][1],
+            last_seq=ends[-1][0],
+            last_ms=ends[-1][1],
+        )
+        for gateway_id, ends in edges.items()
+    )
+
+
+async def gaps(tx: AsyncConnection, *, since_ms: int, limit: int) -> tuple[Gap, ...]:
+    """Holes between two records that started at or after `since_ms`, newest first.
+
+    The scan begins an hour earlier, so that a long call that started before the window and ended inside it is seen.
+    """
+    values = {"since_ms": since_ms, "scan_ms": since_ms - HOUR_MS, "limit": limit}
+    return tuple(
+        Gap(
+            gateway_id=row["gateway_id"],
+            first=row["before_seq"] + 1,
+            last=row["seq"] - 1,
+            after_ms=row["before_ms"],
+            before_ms=row["started_at_ms"],
+        )
+        for row in (await tx.execute(_GAPS, values)).mappings()
+    )
+
+
+async def count_between(tx: AsyncConnection, gateway_id: str, after_seq: int, last_seq: int) -> int:
+    """How many records of the gateway are there with after_seq < seq <= last_seq."""
+    inside = (CALLS.c.gateway_id == gateway_id, CALLS.c.seq > after_seq, CALLS.c.seq <= last_seq)
+    return int((await tx.execute(select(func.count()).select_from(CALLS).where(*inside))).scalar_one())
+
+
+async def first_kept(tx: AsyncConnection, gateway_id: str, horizon_ms: int) -> int | None:
+    """The lowest seq of the gateway that started at or after the horizon; None when none did."""
+    young = (CALLS.c.gateway_id == gateway_id, CALLS.c.started_at_ms >= horizon_ms)
+    found = (await tx.execute(select(CALLS.c.seq).where(*young).order_by(CALLS.c.seq).limit(1))).scalar()
+    return int(found) if found is not None else None
+
+
+async def delete_before(tx: AsyncConnection, gateway_id: str, seq: int) -> int:
+    """Delete the gateway's records below `seq`; return how many went."""
+    gone = await tx.execute(delete(CALLS).where(CALLS.c.gateway_id == gateway_id, CALLS.c.seq < seq))
+    return gone.rowcount
+
+
+async def nth_oldest_ms(tx: AsyncConnection, place: int) -> int | None:
+    """When the call at this place (from 0) of all, oldest first, started; None when there are not so many."""
+    query = select(CALLS.c.started_at_ms).order_by(CALLS.c.started_at_ms).limit(1).offset(place)
+    found = (await tx.execute(query)).scalar()
+    return int(found) if found is not None else None
+
+
+async def total(tx: AsyncConnection) -> int:
+    """How many calls are kept."""
+    return int((await tx.execute(select(func.count()).select_from(CALLS))).scalar_one())
+
+
+async def used_bytes(tx: AsyncConnection) -> int:
+    """How much room the calls take.
+
+    SQLite: the pages in use of the calls' own file, which never shrinks but is filled again. PostgreSQL: calls times
+    the mean size of the newest thousand and a half more for indexes, since a relation's own size counts the dead too.
+    """
+    if tx.dialect.name == "sqlite":
+        pages, free, page_bytes = [await _pragma(tx, name) for name in ("page_count", "freelist_count", "page_size")]
+        return (pages - free) * page_bytes
+    mean = (
+        "SELECT avg(pg_column_size(recent)) FROM (SELECT * FROM calls ORDER BY started_at_ms DESC LIMIT 1000) AS recent"
+    )
+    row_bytes = (await tx.execute(sql(mean))).scalar_one()
+    return int(float(row_bytes or 0) * 1.5 * await total(tx))
+
+
+def _matching(query: Select[Any], wanted: CallFilter) -> Select[Any]:
+    same = {
+        "key_id": wanted.key,
+        "prompt": wanted.prompt,
+        "prompt_version": wanted.version,
+        "ending": wanted.ending,
+        "environment": wanted.environment,
+    }
+    query = query.where(*(CALLS.c[name] == value for name, value in same.items() if value is not None))
+    if wanted.after is not None:
+        query = query.where(CALLS.c.started_at_ms > wanted.after)
+    if wanted.before is not None:
+        query = query.where(CALLS.c.started_at_ms < wanted.before)
+    return query
+
+
+async def _pragma(tx: AsyncConnection, name: str) -> int:
+    return int((await tx.execute(sql(f"PRAGMA {name}"))).scalar_one())
+
+
+async def _records(tx: AsyncConnection, query: Select[Any]) -> tuple[CallRecord, ...]:
+    return tuple(_record(row) for row in (await tx.execute(query)).mappings().all())
+
+
+def _record(row: RowMapping) -> CallRecord:
+    values = dict(row)
+    values["tags"] = msgspec.json.decode(row["tags"] or "{}", type=dict[str, str])
+    values["stream"] = bool(row["stream"])
+    return CallRecord(**values)

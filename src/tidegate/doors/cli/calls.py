@@ -1,0 +1,102 @@
+"""`tidegate calls`: what was called, and how it went."""
+
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from tidegate.control.monitoring.model import CallPage, CallRecord, Gap
+from tidegate.doors.cli import callrows
+from tidegate.doors.cli.options import Json, Server, Workspace, group
+from tidegate.doors.cli.output import ago, print_json, print_line, print_table, say
+from tidegate.doors.cli.remote import Remote, connect, part
+
+__all__ = ["app"]
+
+app = group("See what was called, and how it went.")
+
+POLL_S = 0.5
+Word = str | None
+
+
+@app.command()
+def tail(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls until stopped.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many of the newest calls.")] = 20,
+    key: Annotated[Word, typer.Option("--key", metavar="ID", help="Only calls with this key.")] = None,
+    prompt: Annotated[Word, typer.Option("--prompt", metavar="NAME", help="Only calls of this prompt.")] = None,
+    version: Annotated[Word, typer.Option("--version", help="Only calls of this version.")] = None,
+    environment: Annotated[Word, typer.Option("--env", "-e", help="Only calls in this environment.")] = None,
+    ending: Annotated[
+        Word, typer.Option("--ending", help="complete, cut, timeout, cancelled, blocked, refused, failed.")
+    ] = None,
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Print the newest calls, the newest last; --json prints one JSON object a line."""
+    remote = connect(workspace, server)
+    wanted = {"key": key, "prompt": prompt, "version": version, "environment": environment, "ending": ending}
+    width = callrows.terminal_width()
+    told = False
+    for page in _pages(remote, wanted, limit, follow):
+        if not as_json and not told:
+            say(callrows.head(width) if page.calls or follow else "There are no such calls yet.")
+            told = True
+        for call in page.calls:
+            if as_json:
+                print_line(call)
+            else:
+                callrows.print_row(call, width)
+
+
+@app.command()
+def show(
+    call_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="The call's id, or how it ends (6 digits or more); else the newest."),
+    ] = None,
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Print everything that is known of one call."""
+    remote = connect(workspace, server)
+    if call_id is None:
+        newest = remote.get("/calls", CallPage, limit=1).calls
+        if not newest:
+            say("There are no calls yet.")
+            return
+        call = newest[-1]
+    else:
+        call = remote.get(f"/calls/{part(call_id)}", CallRecord)
+    if as_json:
+        print_json(call)
+        return
+    for line in callrows.every_field(call):
+        say(line)
+
+
+@app.command()
+def gaps(workspace: Workspace = None, server: Server = None, as_json: Json = False) -> None:
+    """Print the call records of the last 24 hours that were lost: holes in the gateways' numbers."""
+    found = connect(workspace, server).get("/calls/gaps", list[Gap])
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        (">LOST", "NUMBERS", "BEFORE", "GATEWAY"),
+        ((gap.lost, f"{gap.first}-{gap.last}", ago(gap.before_ms), gap.gateway_id) for gap in found),
+        empty="No call record was lost.",
+    )
+
+
+def _pages(remote: Remote, wanted: dict[str, str | None], limit: int, follow: bool) -> Iterator[CallPage]:
+    """The newest calls, then whatever is stored since, for as long as somebody follows."""
+    page = remote.get("/calls", CallPage, limit=limit, **wanted)
+    yield page
+    while follow:
+        time.sleep(POLL_S)
+        page = remote.get("/calls", CallPage, limit=1000, cursor=page.cursor, **wanted)
+        yield page

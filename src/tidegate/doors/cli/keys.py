@@ -1,0 +1,183 @@
+"""`tidegate keys`: virtual keys, which open the gateway."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.app.notifiers import notifier_key
+from tidegate.control.identity.model import CreatedKey, KeyInfo, KeySpec
+from tidegate.control.rollouts.model import Release
+from tidegate.doors.cli.options import Environment, Json, Server, Workspace, group, settings_of
+from tidegate.doors.cli.output import ago, clean, date_text, now_ms, print_json, print_table, say
+from tidegate.doors.cli.remote import Remote, connect, part
+from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.settings import read_keys
+
+__all__ = ["app", "parse_ttl"]
+
+app = group("Create, list, expire and revoke API keys.")
+
+_TTL = re.compile(r"^([0-9]+)(s|m|h|d|w)$")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+Many = list[str] | None
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    environment: Environment = "production",
+    scope: Annotated[Many, typer.Option("--scope", help="inference, prompts; repeat it. [default: inference]")] = None,
+    model: Annotated[Many, typer.Option("--model", help="A model it may use; repeat it. [default: all]")] = None,
+    prompt: Annotated[Many, typer.Option("--prompt", help="A prompt it may use; repeat it. [default: all]")] = None,
+    tag: Annotated[Many, typer.Option("--tag", metavar="K=V", help="A tag on its calls; repeat it.")] = None,
+    ttl: Annotated[str | None, typer.Option("--ttl", help="How long it lives: 90s, 15m, 12h, 30d, 4w.")] = None,
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Create a key. Its secret is printed this once and stored nowhere."""
+    spec = KeySpec(
+        name=name,
+        environment=environment,
+        scopes=tuple(scope or ("inference",)),
+        models=tuple(model or ()),
+        prompts=tuple(prompt or ()),
+        tags=dict(_pair(one) for one in tag or ()),
+        ttl_s=parse_ttl(ttl) if ttl is not None else None,
+    )
+    remote = connect(workspace, server)
+    created = remote.post("/keys", CreatedKey, spec)
+    if as_json:
+        print_json(created)
+        return
+    key = created.key
+    say(created.secret)
+    say()
+    say("This is the only time that the key is shown: keep it where secrets are kept.")
+    say(f"It opens {key.environment} for {', '.join(key.scopes)} and " + _ends(key) + ".")
+    if "inference" in key.scopes:
+        say()
+        say(_example(created, _something(remote, key), _gateway(workspace)))
+
+
+@app.command("list")
+def list_keys(workspace: Workspace = None, server: Server = None, as_json: Json = False) -> None:
+    """List every key, dead ones too, newest first."""
+    keys = connect(workspace, server).get("/keys", list[KeyInfo])
+    if as_json:
+        print_json(keys)
+        return
+    now = now_ms()
+    print_table(
+        ("NAME", "KEY", "ENV", "STATE", "CREATED", "EXPIRES", "MAY USE"),
+        (
+            (
+                key.name,
+                key.prefix,
+                key.environment,
+                key.state(now),
+                ago(key.created_at_ms),
+                ago(key.expires_at_ms),
+                _may(key),
+            )
+            for key in keys
+        ),
+        empty="There are no keys. Create one: `tidegate keys create NAME`.",
+    )
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key's name or id.")],
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Stop a key at once and for ever."""
+    found = connect(workspace, server).post(f"/keys/{part(key)}/revoke", KeyInfo)
+    if as_json:
+        print_json(found)
+        return
+    say(f"{found.name} ({found.prefix}) is revoked: every gateway refuses it from now on.")
+
+
+@app.command()
+def expire(
+    key: Annotated[str, typer.Argument(help="The key's name or id.")],
+    within: Annotated[str, typer.Option("--in", metavar="TIME", help="90s, 15m, 12h, 30d, 4w, now, never.")] = "now",
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Let a key end at a time, or never."""
+    seconds = 0 if within == "now" else None if within == "never" else parse_ttl(within)
+    at_ms = None if seconds is None else now_ms() + round(seconds * 1000)
+    found = connect(workspace, server).post(f"/keys/{part(key)}/expire", KeyInfo, {"expires_at_ms": at_ms})
+    if as_json:
+        print_json(found)
+        return
+    say(f"{found.name} ({found.prefix}) {_ends(found)}.")
+
+
+@app.command()
+def webhook(
+    notifier: Annotated[str, typer.Argument(help="A notifier's name in tidegate.yaml.")], workspace: Workspace = None
+) -> None:
+    """Print the key that signs a notifier's webhooks, for its receiver to check them with."""
+    say(notifier_key(read_keys(settings_of(workspace), os.environ).master_key, notifier))
+
+
+def parse_ttl(text: str) -> int:
+    """Seconds of `90s`, `15m`, `12h`, `30d`, `4w`; raises Invalid."""
+    match = _TTL.match(text.strip())
+    if match is None:
+        raise Invalid(f"{text!r} is no length of time.", mend="Write 90s, 15m, 12h, 30d or 4w.", code="invalid_ttl")
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise Invalid(f"{text!r} is no tag.", mend="Write --tag NAME=VALUE.", code="invalid_tags")
+    return name, value
+
+
+def _ends(key: KeyInfo) -> str:
+    if key.expires_at_ms is None:
+        return "does not expire"
+    return f"expires {ago(key.expires_at_ms)} ({date_text(key.expires_at_ms)})"
+
+
+def _may(key: KeyInfo) -> str:
+    parts = [f"models {', '.join(key.models)}"] if key.models else []
+    parts += [f"prompts {', '.join(key.prompts)}"] if key.prompts else []
+    return "; ".join(parts) or "everything"
+
+
+def _something(remote: Remote, key: KeyInfo) -> str:
+    """A model that the key may ask for, to show in the example."""
+    if key.prompts or key.models:
+        return f"prompt:{key.prompts[0]}" if key.prompts else key.models[0]
+    live = [one.prompt for one in remote.get("/releases", list[Release], environment=key.environment) if one.arms]
+    return f"prompt:{live[0]}" if live else "MODEL"
+
+
+def _gateway(workspace: Path | None) -> str:
+    try:
+        return settings_of(workspace).gateway_url
+    except NotFound:
+        return "http://GATEWAY:8080"
+
+
+def _example(created: CreatedKey, model: str, gateway: str) -> str:
+    asked = '"variables": {}' if model.startswith("prompt:") else '"messages": [{"role": "user", "content": "Hello"}]'
+    return "\n".join(
+        (
+            f"  curl {gateway}/v1/chat/completions \\",
+            f"    -H 'Authorization: Bearer {created.secret}' -H 'Content-Type: application/json' \\",
+            f'    -d \'{{"model": "{clean(model)}", {asked}}}\'',
+        )
+    )

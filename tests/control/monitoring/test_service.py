@@ -1,0 +1,188 @@
+"""Call records read back from both stores: listing, following, losses, retention."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.control.monitoring.conftest import Store
+from tidegate.control.monitoring.model import HOUR_MS, CallFilter
+from tidegate.control.monitoring.service import Calls
+from tidegate.control.policies.model import Retention
+from tidegate.kernel.errors import Conflict, Invalid, NotFound
+from tidegate.live.calls import CallRecord
+
+DAY_MS = 24 * HOUR_MS
+
+
+async def now_of(store: Store) -> int:
+    async with store.db.read() as tx:
+        return await store.db.now_ms(tx)
+
+
+def record(seq: int, at_ms: int, **fields: Any) -> CallRecord:
+    gateway = fields.pop("gateway_id", "gw_a")
+    values: dict[str, Any] = {
+        "call_id": f"call_{gateway}_{seq:08x}",
+        "gateway_id": gateway,
+        "seq": seq,
+        "started_at_ms": at_ms,
+        "endpoint": "chat.completions",
+        "status": 200,
+        "ending": "complete",
+        "latency_ms": 12.5,
+    }
+    return CallRecord(**values | fields)
+
+
+async def test_a_record_comes_back_as_the_gateway_wrote_it(store: Store) -> None:
+    now = await now_of(store)
+    full = record(
+        1, now, tags={"team": "späti", "x": "1"}, stream=True, prompt="greeting", prompt_version="1.1.0",
+        cost_nano_usd=123, ttft_ms=3.5, unit="u1", generation=7,
+    )  # fmt: skip
+    bare = record(2, now)
+    await store.records.append([full, bare])
+    calls = Calls(store.db)
+    assert await calls.show(full.call_id) == full
+    assert await calls.show(bare.call_id) == bare
+
+
+async def test_a_call_is_found_by_how_its_id_ends(store: Store) -> None:
+    now = await now_of(store)
+    await store.records.append([record(1, now, call_id="call_0aaaaaa11"), record(2, now, call_id="call_1aaaaaa11")])
+    calls = Calls(store.db)
+    assert (await calls.show("0aaaaaa11")).seq == 1
+    with pytest.raises(Conflict, match="more than one"):
+        await calls.show("aaaaaa11")
+    for short in ("11", "a11", "%%%%%%%%", "call_x"):
+        with pytest.raises(NotFound):
+            await calls.show(short)
+
+
+async def test_the_newest_come_first_and_filters_hold(store: Store) -> None:
+    now = await now_of(store)
+    await store.records.append(
+        [
+            record(1, now - 3, prompt="a", prompt_version="1.0.0", key_id="k1", environment="staging"),
+            record(2, now - 2, prompt="a", prompt_version="1.1.0", key_id="k1", ending="cut"),
+            record(3, now - 1, prompt="b", prompt_version="1.0.0", key_id="k2"),
+        ]
+    )
+    calls = Calls(store.db)
+
+    async def found(**fields: Any) -> list[int]:
+        return [one.seq for one in await calls.list(CallFilter(**fields))]
+
+    assert await found() == [3, 2, 1]
+    assert await found(limit=2) == [3, 2]
+    assert await found(prompt="a") == [2, 1]
+    assert await found(prompt="a", version="1.0.0") == [1]
+    assert await found(key="k2") == [3]
+    assert await found(ending="cut") == [2]
+    assert await found(environment="staging") == [1]
+    assert await found(after=now - 3, before=now - 1) == [2]
+
+
+async def test_following_shows_each_call_once_though_a_long_one_ends_late(store: Store) -> None:
+    now = await now_of(store)
+    calls = Calls(store.db)
+    await store.records.append([record(1, now - 5000), record(2, now - 1000)])
+    page = await calls.follow(CallFilter())
+    assert [one.seq for one in page.calls] == [1, 2]
+    await store.records.append([record(3, now - 600_000)])  # it began before all others, and ended last
+    await store.records.append([record(1, now, gateway_id="gw_b")])
+    page = await calls.follow(CallFilter(), page.cursor)
+    assert [(one.gateway_id, one.seq) for one in page.calls] == [("gw_a", 3), ("gw_b", 1)]
+    page = await calls.follow(CallFilter(), page.cursor)
+    assert page.calls == ()
+
+
+async def test_a_burst_is_followed_to_its_end(store: Store) -> None:
+    now = await now_of(store)
+    calls = Calls(store.db)
+    page = await calls.follow(CallFilter(limit=3))
+    await store.records.append([record(seq, now + seq) for seq in range(1, 11)])
+    seen: list[int] = []
+    while True:
+        page = await calls.follow(CallFilter(limit=3), page.cursor)
+        if not page.calls:
+            break
+        seen += [one.seq for one in page.calls]
+    assert seen == list(range(1, 11))
+
+
+async def test_holes_are_losses_and_counted_once(store: Store) -> None:
+    now = await now_of(store)
+    calls = Calls(store.db)
+    kept = [record(seq, now - 1000 + seq) for seq in (1, 2, 5, 6, 10)]
+    await store.records.append([*kept, record(1, now, gateway_id="gw_b")])
+    assert [(gap.first, gap.last, gap.lost) for gap in await calls.gaps()] == [(7, 9, 3), (3, 4, 2)]
+    assert await calls.count_lost() == 5
+    await store.records.append([record(12, now)])
+    assert await calls.count_lost() == 6
+    assert await calls.count_lost() == 6
+
+
+async def test_a_long_call_is_no_loss_at_the_edge_of_the_window(store: Store) -> None:
+    now = await now_of(store)
+    since = now - 10_000
+    await store.records.append([record(1, since + 1), record(2, since - 60_000), record(3, since + 2)])
+    assert await Calls(store.db).gaps(since_ms=since) == ()
+
+
+async def test_old_calls_go_and_that_is_no_loss(store: Store) -> None:
+    now = await now_of(store)
+    calls = Calls(store.db)
+    old = [record(seq, now - 40 * DAY_MS + seq) for seq in range(1, 8)]
+    young = [record(8, now - DAY_MS), record(9, now - 41 * DAY_MS), record(10, now)]
+    await store.records.append([*old, *young])
+    await store.records.append([record(1, now - 50 * DAY_MS, gateway_id="gw_dead")])
+    gone = await calls.prune(now, Retention(calls_days=30))
+    assert (gone.by_age, gone.by_size) == (8, 0)
+    assert [one.seq for one in await calls.list(CallFilter())] == [10, 8, 9]
+    assert await calls.gaps(since_ms=0) == ()
+    assert (await calls.prune(now, Retention(calls_days=30))).by_age == 0
+
+
+async def test_the_oldest_go_while_all_take_too_much_room(store: Store) -> None:
+    now = await now_of(store)
+    calls = Calls(store.db)
+    heavy = {"tags": {"note": "x" * 900}}
+    for start in range(0, 2400, 400):
+        await store.records.append([record(seq, now + seq, **heavy) for seq in range(start + 1, start + 401)])
+    gone = await calls.prune(now, Retention(calls_max_mb=1))
+    assert gone.by_size > 1000
+    left = await calls.list(CallFilter(limit=1000))
+    assert left[0].seq == 2400
+    assert {one.seq for one in left} == set(range(2401 - len(left), 2401))
+    assert (await calls.prune(now, Retention(calls_max_mb=1))).by_size == 0
+
+
+async def test_an_empty_store_has_nothing_to_say(store: Store) -> None:
+    calls = Calls(store.db)
+    assert await calls.list(CallFilter()) == []
+    assert (await calls.follow(CallFilter())).calls == ()
+    assert await calls.gaps() == ()
+    assert await calls.count_lost() == 0
+    assert (await calls.prune(await now_of(store), Retention())).by_age == 0
+    with pytest.raises(Invalid):
+        await calls.follow(CallFilter(), "nonsense")
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50 * DAY_MS)), max_size=40), st.integers(1, 40))
+async def test_pruning_never_makes_a_hole(store: Store, lines: list[tuple[int, int]], days: int) -> None:
+    now = await now_of(store)
+    seqs = [0, 0, 0]
+    batch = []
+    for gateway, age_ms in lines:
+        seqs[gateway] += 1
+        batch.append(record(seqs[gateway], now - age_ms, gateway_id=f"gw_{len(seqs)}_{gateway}_{days}_{len(lines)}"))
+    await store.records.append(batch)
+    calls = Calls(store.db)
+    await calls.prune(now, Retention(calls_days=days))
+    assert await calls.gaps(since_ms=0) == ()
+    await calls.prune(now + 100 * DAY_MS, Retention(calls_days=1))
+    assert await calls.list(CallFilter()) == []

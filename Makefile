@@ -6,7 +6,7 @@ CODE := $(wildcard src tests bench examples scripts)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check fmt fmt-check lint types house lock bench
+.PHONY: help demo setup test check fmt fmt-check lint types house lock bench picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,3 +44,7 @@ lock: setup ## Write the requirements*.lock anew from pyproject.toml (ARGS=--upg
 
 bench: setup ## List the benchmarks and how to run each
 	@$(BIN)/python scripts/benches.py
+
+picture: ## Draw the README's pictures anew from a run of the demo (docs/pictures)
+	@scripts/setup demo
+	@$(BIN)/python scripts/picture.py $(ARGS)

@@ -3,10 +3,11 @@
 # ruff: noqa: ASYNC240, PT012  # tests touch files; what is tried is a transaction
 
 import asyncio
-import os
+import contextlib
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -196,13 +197,39 @@ async def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
     await database.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
-async def test_a_file_that_this_user_may_not_open(db: SqliteDatabase, file: Path) -> None:
-    await db.close()
-    file.chmod(0)
-    assert (await refusal(db)).code == "database_unopenable"
-    file.chmod(0o600)
-    await put(db)
+STRANGER = 65534
+OPEN_AS_A_STRANGER = """
+import asyncio, os, sys
+from pathlib import Path
+from tidegate.adapters.sqlite.database import SqliteDatabase
+from tidegate.kernel.errors import Unavailable
+
+async def main():
+    if os.geteuid() == 0:
+        os.setuid(int(sys.argv[2]))  # root may open everything
+    database = SqliteDatabase(Path(sys.argv[1]))
+    try:
+        async with database.read():
+            print("opened")
+    except Unavailable as error:
+        print(error.code)
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("mode", "found"), [(0o000, "database_unopenable"), (0o666, "opened")])
+def test_a_file_that_this_user_may_not_open(mode: int, found: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to strangers on the way down
+        Path(folder).chmod(0o777)
+        file = Path(folder) / "control.db"
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("CREATE TABLE t (x)")
+        file.chmod(mode)
+        command = [sys.executable, "-c", OPEN_AS_A_STRANGER, str(file), str(STRANGER)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == found
 
 
 async def test_only_a_migrated_file_has_tables(tmp_path: Path) -> None:

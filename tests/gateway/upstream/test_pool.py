@@ -127,39 +127,37 @@ def test_a_fresh_connection_that_breaks_is_not_replaced(gateway: RunningGateway,
 
 # Deadlines.
 
-SLOW = {"connect_timeout_s": 0.2, "first_token_timeout_s": 0.2, "idle_timeout_s": 0.2, "total_timeout_s": 0.3}
-
 
 @pytest.mark.parametrize("script", [(HANG,), (head(200), HANG)], ids=["before the head", "in the head"])
 @pytest.mark.parametrize("wants_stream", [False, True])
 def test_silence_before_the_answer_is_504(
     start: Start, upstream: ScriptedUpstream, wants_stream: bool, script: Sequence[Step]
 ) -> None:
-    gateway = start(**SLOW)
+    limit = "first_token" if wants_stream else "total"
+    gateway = start(**{f"{limit}_timeout_s": 0.2})
     upstream.say(script)
     reply = ask_chat(gateway, stream=wants_stream)
     assert (reply.status, reply.error["code"], reply.error["type"]) == (504, "provider_timeout", "upstream_error")
-    words = "begin to answer within 0.2 s" if wants_stream else "finish within 0.3 s"
-    assert f"'main' did not {words}" in reply.error["message"]
-    assert f"timeouts.{'first_token_s' if wants_stream else 'total_s'}" in reply.error["message"]
+    words = "begin to answer" if wants_stream else "finish"
+    assert f"'main' did not {words} within 0.2 s" in reply.error["message"]
+    assert f"timeouts.{limit}_s" in reply.error["message"]
     record = gateway.wait_record()
     assert (record.ending, record.status, record.error_code) == ("timeout", 504, "provider_timeout")
     assert upstream.last.hung_up.wait(1)
 
 
 @pytest.mark.parametrize(
-    ("events", "pace_s", "words"),
+    ("limit", "events", "pace_s", "words"),
     [
-        (0, 0.0, "did not begin to answer within 0.2 s"),
-        (3, 0.0, "did not go on with its answer within 0.2 s"),
-        (60, 0.01, "did not finish within 0.3 s"),
+        ("first_token", 0, 0.0, "did not begin to answer within 0.2 s"),
+        ("idle", 3, 0.0, "did not go on with its answer within 0.2 s"),
+        ("total", 100, 0.01, "did not finish within 0.2 s"),
     ],
-    ids=["first_token", "idle", "total"],
 )
 def test_silence_in_a_stream_is_told_in_the_stream(
-    start: Start, upstream: ScriptedUpstream, events: int, pace_s: float, words: str
+    start: Start, upstream: ScriptedUpstream, limit: str, events: int, pace_s: float, words: str
 ) -> None:
-    gateway = start(**SLOW)
+    gateway = start(**{f"{limit}_timeout_s": 0.2})
     upstream.say(stream([chat_events()[1]] * events, pace_s=pace_s, end=HANG))
     reply = ask_chat(gateway, stream=True)
     assert reply.status == 200
@@ -174,7 +172,7 @@ def test_a_short_limit_holds_after_a_quiet_time(start: Start, upstream: Scripted
     gateway = start(total_timeout_s=0.1)
     assert ask_chat(gateway).status == 200
     upstream.say((HANG,))
-    with Wire(gateway.port, timeout_s=0.6) as wire:
+    with Wire(gateway.port, timeout_s=0.9) as wire:
         assert wire.ask(post("/v1/chat/completions", CHAT)).status == 504
 
 
@@ -186,7 +184,7 @@ def test_a_host_that_does_not_take_connections_is_504(start: Start) -> None:
         for sock in waiting:
             sock.setblocking(False)
             sock.connect_ex(full.getsockname())
-        gateway = start(base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1", **SLOW)
+        gateway = start(base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1", connect_timeout_s=0.2)
         reply = ask_chat(gateway)
         for sock in waiting:
             sock.close()

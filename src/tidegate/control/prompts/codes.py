@@ -36,7 +36,7 @@ CODES: Mapping[str, Code] = {
     "yaml_key": _error("A key that is not text, carries an anchor, or is the merge key `<<`."),
     "yaml_number": _error("A number that is infinite, not a number, or over 64 bits."),
     "yaml_tag": _error("An explicit tag such as `!!python/object`."),
-    "yaml_two_faced": _error("A word that YAML 1.1 and 1.2 read differently: `no`, `on`, `010`, `12:30`, `1_000`, `1e3`."),
+    "yaml_two_faced": _error("A word that YAML 1.1 and 1.2 read differently: `no`, `010`, `12:30`, `1_000`, `1e3`."),
     # the shape
     "unknown_field": _error("A field that the format does not have."),
     "missing_field": _error("A field that is required is not there."),

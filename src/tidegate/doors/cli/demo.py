@@ -70,16 +70,8 @@ def _tell(options: DemoOptions, console: Console, platform: Platform) -> int:
 
 def _stay(console: Console, story: Story, platform: Platform) -> None:
     """Serve on until Ctrl-C; raises Unavailable when the platform ends by itself."""
-    console.print()
-    console.print(Rule("It stays up", style="green"))
-    narrator = Narrator(console)
-    for title, text, language in _goings_on(story):
-        console.print(Text(f"\n{title}", style="bold"))
-        narrator.listing(text, language)
-    console.print(
-        Text("\nCtrl-C stops everything" + ("." if story.keeps else " and removes the workspace."), style="dim")
-    )
     with contextlib.suppress(KeyboardInterrupt):
+        _tell_goings_on(console, story)
         code = platform.wait()
         lines = "\n".join(f"  {line}" for line in platform.excerpt())
         raise Unavailable(
@@ -88,6 +80,17 @@ def _stay(console: Console, story: Story, platform: Platform) -> None:
             code="demo_failed",
         )
     console.print()
+
+
+def _tell_goings_on(console: Console, story: Story) -> None:
+    narrator = Narrator(console)
+    console.print()
+    console.print(Rule("It stays up", style="green"))
+    for title, text, language in _goings_on(story):
+        console.print(Text(f"\n{title}", style="bold"))
+        narrator.listing(text, language)
+    end = "." if story.keeps else " and removes the workspace."
+    console.print(Text(f"\nCtrl-C stops everything{end}", style="dim"))
 
 
 def _goings_on(story: Story) -> tuple[tuple[str, str, str], ...]:

@@ -169,6 +169,11 @@ class RunningGateway:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
 
+    def has_waiters(self) -> bool:
+        """Whether somebody waits for news."""
+        world = self.gateway._world
+        return bool(self.do(lambda: world is not None and world.superseded._waiters))
+
     def wait_records(self, count: int, timeout_s: float = 5.0) -> list[CallRecord]:
         """Wait until `count` records are stored, and return all."""
         until(lambda: len(self.records.stored) >= count, timeout_s)

@@ -130,6 +130,7 @@ def stream(
     events: Sequence[bytes],
     *,
     framing: str = "chunked",
+    newline: bytes = b"\n",
     split: int | None = None,
     pace_s: float = 0.0,
     end: End | Pause | None = None,
@@ -139,7 +140,7 @@ def stream(
     framed = framing == "chunked"
     fields = [*headers, ("Transfer-Encoding", "chunked") if framed else ("Connection", "close")]
     steps: list[Step] = [head(200, fields, "text/event-stream") + b"\r\n"]
-    for data in events:
+    for data in (data.replace(b"\n", newline) for data in events):
         for piece in pieces(data, split) if split else (data,):
             steps.append(b"%x\r\n%b\r\n" % (len(piece), piece) if framed else piece)
             if split:

@@ -36,7 +36,7 @@ def check_story(demo: Started, folder: Path) -> None:
     ]  # fmt: skip
     assert re.search(r"│ ready in \d+\.\d s", text)
     assert re.search(r"(?m)^  tg-[0-9a-f]{40}$", text)
-    versions = re.findall(r"x-tidegate-version support-answer@(\d\.\d\.\d) · (first token)?", text)
+    versions = re.findall(r"x-tidegate-version support-answer@(\d\.\d\.\d) · (TTFT)?", text)
     assert [version for version, _ in versions] == ["1.0.0"] * 3 + ["1.1.0"] * 3
     assert sum(bool(streamed) for _, streamed in versions) == 1
     assert re.search(r"The first answer of 1\.0\.0 began \d+ ms after the command was typed", text)
@@ -89,14 +89,14 @@ def test_it_stays_up_says_how_to_go_on_and_ends_on_ctrl_c(tmp_path: Path):
 
 
 def test_the_platform_ends_with_a_demo_that_is_killed(tmp_path: Path):
-    with scripted_model() as model:
-        with started(on(model, "--dir", "mine"), cwd=tmp_path, environ=environ(tmp_path)) as demo:
-            demo.saw("A key for an application", patience_s=100.0)
-            state = read_state(tmp_path / "mine" / ".tidegate" / "run")
-            assert state is not None
-            os.kill(demo.pid, signal.SIGKILL)
-            demo.ends()
-            eventually(lambda: not is_alive(state.pid))
+    argv = tidegate("demo", "--model", "http://127.0.0.1:9/v1", "--model-name", "none", "--dir", "mine")
+    with started(argv, cwd=tmp_path, environ=environ(tmp_path)) as demo:
+        demo.saw("A key for an application", patience_s=100.0)
+        state = read_state(tmp_path / "mine" / ".tidegate" / "run")
+        assert state is not None
+        os.kill(demo.pid, signal.SIGKILL)
+        demo.ends()
+        eventually(lambda: not is_alive(state.pid))
 
 
 def test_a_failing_step_stops_the_story_with_its_cause(tmp_path: Path):

@@ -5,8 +5,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 
-from tidegate.adapters.git.remotes import is_url
-from tidegate.adapters.git.repository import GitRepository
+from tidegate.adapters.git.repository import open_repository
 from tidegate.adapters.metrics.control import ControlMetrics
 from tidegate.adapters.prices import Catalogue
 from tidegate.app.databases import migrate, open_calls, open_database, schema_status
@@ -41,7 +40,6 @@ log = logging.getLogger(__name__)
 
 LEASE_TTL_S = 6.0
 AGAIN_S = 0.5
-GIT_TOKEN = "TIDEGATE_GIT_TOKEN"  # noqa: S105  # the name of a variable
 
 
 class Control:
@@ -145,17 +143,7 @@ class Control:
         return Releases(self.db, self._publish, self.followed.prompts, self.followed.repository)
 
     def _open_repository(self, source: PromptSource) -> PromptRepository:
-        """The repository that the configuration names: a folder of the workspace, or a URL."""
-        location = source.repository
-        if not is_url(location):
-            location = str((self.settings.workspace / location).resolve())
-        return GitRepository(
-            location,
-            branch=source.branch,
-            state_dir=self.settings.state_dir,
-            remote=source.remote,
-            token=self._environ.get(GIT_TOKEN),
-        )
+        return open_repository(source, self.settings, self._environ)
 
     async def _open_at_last(self) -> None:
         opened = False

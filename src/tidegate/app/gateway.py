@@ -84,9 +84,10 @@ class Gateway:
             snapshot = await self._board.latest()
         except TidegateError as error:
             snapshot = _last_seen(self._settings.snapshot_file)
-            log.warning(
-                "the control database is away, serving generation %s: %s", snapshot and snapshot.generation, error
-            )
+            if snapshot is None:
+                log.info("waiting for control's first Snapshot")  # a new workspace: /readyz says why, if it lasts
+            else:
+                log.warning("the control database is away, generation %d is served: %s", snapshot.generation, error)
         if snapshot is not None:
             self.adopt(snapshot)
         self.journal.start()

@@ -3,15 +3,24 @@
 import os
 import time
 
-__all__ = ["IdSource", "new_id", "new_secret"]
+__all__ = ["IdSource", "made_at_ms", "new_id", "new_secret"]
 
 RANDOM_BYTES = 10
 POOL_BYTES = RANDOM_BYTES * 512
+_HEX = frozenset("0123456789abcdef")
 
 
 def new_id(prefix: str) -> str:
     """Return `prefix_` and 32 hex digits: 12 of Unix time in ms, 20 random. Example: `call_019a5c0e7b21…`."""
     return f"{prefix}_{time.time_ns() // 1_000_000:012x}{os.urandom(RANDOM_BYTES).hex()}"
+
+
+def made_at_ms(text: str) -> int | None:
+    """When an id was made (Unix ms); None for what is no id."""
+    digits = text.rpartition("_")[2]
+    if len(digits) != 12 + 2 * RANDOM_BYTES or set(digits) - _HEX:
+        return None
+    return int(digits[:12], 16)
 
 
 def new_secret(prefix: str) -> str:

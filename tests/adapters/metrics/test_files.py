@@ -125,5 +125,12 @@ def test_a_file_that_cannot_be_read_is_passed_over(living: Living, damage: bytes
     assert living.lines()["tidegate_calls_total"] == 2
 
 
+def test_nothing_is_left_of_a_process_that_died_before_it_counted(tmp_path: Path) -> None:
+    hold_alive(tmp_path, "gw_short").close()
+    with hold_alive(tmp_path, "gw_long"):
+        retire_dead(tmp_path)
+        assert [file.stem for file in tmp_path.glob("*.alive")] == ["gw_long"]
+
+
 def test_nothing_counted_is_still_an_exposition(tmp_path: Path) -> None:
     assert b"tidegate_gateways 0.0" in exposition(read_states(tmp_path))

@@ -18,6 +18,7 @@ from tidegate.control.monitoring.model import (
     unborn_gaps,
 )
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.ids import IdSource
 
 NOW = 1_800_000_000_000
 
@@ -61,10 +62,12 @@ def test_a_gateway_with_too_much_to_say_is_read_on_later() -> None:
 
 
 def test_the_first_records_of_a_young_life_are_missed_but_not_those_that_retention_took() -> None:
-    pruned = life("pruned", 100, NOW, first_seq=60, first_ms=NOW - 24 * HOUR_MS)
-    young = life("young", 30, NOW, first_seq=11, first_ms=NOW - HOUR_MS)
-    gaps = unborn_gaps((pruned, young))
-    assert [(gap.gateway_id, gap.first, gap.last, gap.lost) for gap in gaps] == [("young", 1, 10, 10)]
+    ids = IdSource("gw")
+    old, young = ids.next(NOW - 99 * HOUR_MS), ids.next(NOW - HOUR_MS)
+    pruned = life(old, 100, NOW, first_seq=60, first_ms=NOW - 24 * HOUR_MS)
+    idle = life(ids.next(NOW - 98 * HOUR_MS), 3, NOW, first_seq=3, first_ms=NOW)
+    gaps = unborn_gaps((pruned, idle, life(young, 30, NOW, first_seq=11, first_ms=NOW - HOUR_MS)))
+    assert [(gap.gateway_id, gap.first, gap.last, gap.lost) for gap in gaps] == [(young, 1, 10, 10)]
 
 
 @pytest.mark.parametrize("field", [{"ending": "exploded"}, {"limit": 0}, {"limit": 1001}])

@@ -11,6 +11,7 @@ from tidegate.control.monitoring.model import HOUR_MS, CallFilter
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Retention
 from tidegate.kernel.errors import Conflict, Invalid, NotFound
+from tidegate.kernel.ids import IdSource
 from tidegate.live.calls import CallRecord
 
 DAY_MS = 24 * HOUR_MS
@@ -175,11 +176,13 @@ async def test_an_empty_store_has_nothing_to_say(store: Store) -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 50 * DAY_MS)), max_size=40), st.integers(1, 40))
 async def test_pruning_never_makes_a_hole(store: Store, lines: list[tuple[int, int]], days: int) -> None:
     now = await now_of(store)
+    births = [max((age for at, age in lines if at == gateway), default=0) for gateway in range(3)]
+    lives = [IdSource("gw").next(now - birth) for birth in births]
     seqs = [0, 0, 0]
     batch = []
     for gateway, age_ms in lines:
         seqs[gateway] += 1
-        batch.append(record(seqs[gateway], now - age_ms, gateway_id=f"gw_{len(seqs)}_{gateway}_{days}_{len(lines)}"))
+        batch.append(record(seqs[gateway], now - age_ms, gateway_id=lives[gateway]))
     await store.records.append(batch)
     calls = Calls(store.db)
     await calls.prune(now, Retention(calls_days=days))

@@ -73,3 +73,14 @@ def test_every_field_is_shown_in_some_group() -> None:
     assert "unknown" in text
     assert "$0.000123" in text
     assert "1234.50 ms" in text
+
+
+@pytest.mark.parametrize(("width", "told"), [(95, False), (96, True), (140, True)])
+def test_the_model_that_answered_is_told_where_there_is_room(
+    width: int, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_row(call(prompt="greeting", prompt_version="1.1.0", deployment="smollm2"), width)
+    line = capsys.readouterr().out.rstrip("\n")
+    assert ("smollm2" in line) is told
+    assert ("ANSWERED BY" in head(width)) is told
+    assert len(line) <= width

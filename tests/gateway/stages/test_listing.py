@@ -89,7 +89,7 @@ def waited(gateway: RunningGateway, snapshot: Snapshot, wait_s: int = 30) -> tup
     with Wire(gateway.port) as wire:
         etag = wire.ask(get("/v1/prompts")).headers["etag"]
         wire.send(get("/v1/prompts", headers=[f"If-None-Match: {etag}", f"Prefer: wait={wait_s}"]))
-        until(lambda: gateway.do(lambda: gateway.gateway.meters.in_flight) == 1)
+        until(gateway.has_waiters)
         begun = time.monotonic()
         thread = threading.Thread(target=gateway.push, args=(snapshot,))
         thread.start()

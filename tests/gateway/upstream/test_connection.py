@@ -1,5 +1,6 @@
 """What an upstream says, read strictly: half, strange and endless answers are told apart from good ones."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -67,6 +68,16 @@ def test_a_stream_in_single_bytes_is_whole(gateway: RunningGateway, upstream: Sc
     upstream.say(stream(events, split=split))
     reply = ask_chat(gateway, stream=True, stream_options={"include_usage": True})
     assert reply.body == b"".join(events)
+
+
+@pytest.mark.parametrize("newline", [b"\r\n", b"\r"], ids=["CRLF", "CR"])
+@pytest.mark.parametrize("split", [1, None])
+def test_a_stream_with_other_line_ends_is_read(
+    gateway: RunningGateway, upstream: ScriptedUpstream, newline: bytes, split: int | None
+) -> None:
+    upstream.say(stream(chat_events(("Füße",), usage=usage_of()), newline=newline, split=split))
+    assert ask_chat(gateway, stream=True).body == b"".join(chat_events(("Füße",)))
+    assert gateway.wait_record().output_tokens == 3
 
 
 def test_interim_answers_are_skipped(gateway: RunningGateway, upstream: ScriptedUpstream) -> None:
@@ -209,3 +220,33 @@ def many(count: int) -> Sequence[Step]:
 def test_keep_alive_comments_pass(gateway: RunningGateway, upstream: ScriptedUpstream) -> None:
     upstream.say(many(5))
     assert ask_chat(gateway, stream=True).body.startswith(b": ping\n\n" * 5)
+
+
+class Line(asyncio.Transport):
+    """The transport of a connection that a test feeds by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def write(self, data: object) -> None:
+        """What is sent does not matter here."""
+
+    def pause_reading(self) -> None:
+        self.told.append("pause")
+
+    def resume_reading(self) -> None:
+        self.told.append("resume")
+
+
+async def test_a_whole_answer_that_came_faster_than_it_was_asked_for_is_read_on() -> None:
+    line, upstream = Line(), connection.Connection(asyncio.get_running_loop())
+    upstream.connection_made(line)
+    upstream.send(b"", "main")
+    upstream.data_received(head(500) + b"Content-Length: 3000000\r\n\r\n" + b"x" * 2_000_000)
+    assert line.told == ["pause"]  # as for a client that reads a stream slowly
+    whole = asyncio.create_task(upstream.whole())
+    await asyncio.sleep(0)
+    assert line.told == ["pause", "resume"]
+    upstream.data_received(b"x" * 1_000_000)
+    assert len(await whole) == 3_000_000

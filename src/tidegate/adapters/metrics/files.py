@@ -26,8 +26,9 @@ LABELS = ("endpoint", "model", "prompt", "version", "ending", "status")
 
 def hold_alive(folder: Path, gateway_id: str) -> IO[bytes]:
     """Show that the process lives, until the returned file is closed or the process ends, however it ends."""
-    lock = (folder / f"{gateway_id}.alive").open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with _locked(folder):
+        lock = (folder / f"{gateway_id}.alive").open("wb")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return lock
 
 
@@ -55,6 +56,9 @@ def read_states(folder: Path) -> list[GatewayState]:
 def retire_dead(folder: Path) -> None:
     """Fold the files of dead processes into `retired.json`; safe when several processes do it at once."""
     with _locked(folder):
+        for lock in folder.glob("*.alive"):
+            if not _alive(folder, lock.stem):
+                lock.unlink(missing_ok=True)
         retired = folder / "retired.json"
         states = [(f, _decode(f)) for f in folder.glob("*.metrics.json")]
         dead = [(file, state) for file, state in states if state is None or not _alive(folder, state.gateway_id)]
@@ -65,10 +69,8 @@ def retire_dead(folder: Path) -> None:
         draft = folder / ".retired.draft"
         draft.write_bytes(msgspec.json.encode(merged))
         draft.replace(retired)
-        for file, state in dead:
+        for file, _ in dead:
             file.unlink(missing_ok=True)
-            if state is not None:
-                (folder / f"{state.gateway_id}.alive").unlink(missing_ok=True)
 
 
 def exposition(states: Iterable[GatewayState]) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tidegate.app.demo.model import Ran
 from tidegate.app.supervisor.orders import Orders, given
-from tidegate.kernel.errors import Unavailable
+from tidegate.kernel.errors import Conflict, TidegateError, Unavailable
 from tidegate.settings import PREFIX, Settings
 
 __all__ = ["Platform"]
@@ -64,8 +64,11 @@ class Platform:
         return Ran(words=words, output=done.stdout, code=done.returncode, took_s=took_s)
 
     def up(self, settings: Settings) -> tuple[str, float]:
-        """Start `tidegate up`; return the box that it prints when all answers, and how long that took in seconds."""
+        """Start `tidegate up`; return the box that it prints when all answers, and how long that took in seconds.
+        Raises Conflict when somebody took a port in the meantime, Unavailable when something else is wrong.
+        """
         begun = time.perf_counter()
+        self._ready.clear()
         self._lifeline = os.pipe()
         orders = Orders(process="up", settings=settings, lifeline_fd=self._lifeline[0])
         self._up = subprocess.Popen(
@@ -78,8 +81,7 @@ class Platform:
         self._reader.start()
         self._ready.wait(READY_PATIENCE_S)
         if not self._box or self._up.poll() is not None:
-            self._reader.join(1.0)
-            raise self._failed("`tidegate up` did not get ready.", "")
+            raise self._not_ready()
         return "\n".join(self._box), time.perf_counter() - begun
 
     def settle(self, settings: Settings) -> None:
@@ -112,7 +114,9 @@ class Platform:
             self._up.terminate()  # the second signal kills what is left
             code = self._up.wait()
         if self._reader is not None:
-            self._reader.join(1.0)
+            self._reader.join()
+        if self._up.stdout is not None:
+            self._up.stdout.close()
         if self._lifeline is not None:
             with contextlib.suppress(OSError):
                 os.close(self._lifeline[1])
@@ -137,6 +141,14 @@ class Platform:
                 self._ready.set()
             return
         self._lines.append(line)
+
+    def _not_ready(self) -> TidegateError:
+        """Why `tidegate up` did not get ready; it is stopped then. A taken port is told apart: another can be had."""
+        self.stop()
+        failed = self._failed("`tidegate up` did not get ready.", "")
+        taken = next((line for line in self.excerpt() if line.startswith("error: The address ")), None)
+        self._lines.clear()
+        return Conflict(taken.removeprefix("error: "), mend=failed.mend, code="port_taken") if taken else failed
 
     def _failed(self, what: str, printed: str) -> Unavailable:
         parts = [what, *(f"  {line}" for line in _COLOURS.sub("", printed).strip().splitlines())]

@@ -10,10 +10,12 @@ from tidegate.app.demo.model import ENVIRONMENT, NEW, OLD, PROMPT, Answer, DemoO
 from tidegate.app.demo.platform import Platform
 from tidegate.app.demo.workspace import DemoFolder, choose_ports, questions
 from tidegate.app.local_model import missing_parts
-from tidegate.kernel.errors import NotFound, Unavailable
+from tidegate.kernel.errors import Conflict, NotFound, Unavailable
 from tidegate.settings import Settings
 
 __all__ = ["Story", "check_parts", "snippet"]
+
+UP_TRIES = 3
 
 _SECRET = re.compile(r"\btg-[0-9a-f]{40}\b")
 
@@ -96,11 +98,21 @@ class Story:
         self._teller.chapter("One command serves it", "Control plane, gateway and, if it is yours, the local model.")
         self._teller.command(f"cd {self.folder.name} && tidegate up")
         with self._teller.busy("starting"):
-            box, took_s = self._platform.up(self._settings)
+            box, took_s = self._up()
         self._teller.output(box)
         self._teller.remark(
             f"All answered {took_s:.1f} s after the command. It keeps its terminal: we go on in another."
         )
+
+    def _up(self) -> tuple[str, float]:
+        """Start the platform; on other ports if somebody takes one between the look and the start."""
+        for _ in range(UP_TRIES - 1):
+            try:
+                return self._platform.up(self._settings)
+            except Conflict as taken:
+                self._settings, notes = choose_ports(self.folder)
+                self._teller.remark(f"{taken.message} {'; '.join(notes)}: written into tidegate.yaml.")
+        return self._platform.up(self._settings)
 
     def _admit(self) -> None:
         self._teller.chapter("A key for an application", "Shown once, stored as a hash.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.ids import made_at_ms
 from tidegate.live.calls import ENDINGS, CallRecord
 
 __all__ = [
@@ -122,12 +123,15 @@ def starting_points(cursor: Cursor, lives: tuple[Life, ...]) -> tuple[tuple[str,
 
 
 def unborn_gaps(lives: tuple[Life, ...]) -> tuple[Gap, ...]:
-    """Lives whose first records are missing though nothing as old as they was pruned."""
+    """Lives that began when all records were kept already, and whose first ones are missing all the same.
+
+    A gateway's id tells when its life began. What began before the oldest kept record may have been pruned.
+    """
     oldest_ms = min((life.first_ms for life in lives), default=0)
     return tuple(
         Gap(gateway_id=life.gateway_id, first=1, last=life.first_seq - 1, after_ms=None, before_ms=life.first_ms)
         for life in lives
-        if life.first_seq > 1 and life.first_ms > oldest_ms + HOUR_MS
+        if life.first_seq > 1 and (made_at_ms(life.gateway_id) or 0) > oldest_ms + HOUR_MS
     )
 
 

@@ -14,6 +14,9 @@ __all__ = ["every_field", "head", "print_row", "terminal_width"]
 
 FIXED = 65
 NARROW, WIDE = 12, 48
+MODEL_FROM, MODEL = 96, 12
+"""From so many columns on there is room for the model that answered, in so many columns."""
+
 GROUPS = (
     ("Call", ("call_id", "started_at_ms", "endpoint", "stream", "origin", "environment", "unit", "tags")),
     ("Ending", ("ending", "status", "error_code", "finish_reason")),
@@ -41,7 +44,7 @@ def terminal_width() -> int:
 
 def head(width: int) -> str:
     """The line above the list."""
-    return _line(width, "TIME", "ENDING", "PROMPT/MODEL", "TOKENS", "COST", "TTFT", "LATENCY", "ID")
+    return _line(width, "TIME", "ENDING", "PROMPT/MODEL", "ANSWERED BY", "TOKENS", "COST", "TTFT", "LATENCY", "ID")
 
 
 def print_row(call: CallRecord, width: int) -> None:
@@ -72,6 +75,7 @@ def _row(call: CallRecord, width: int) -> str:
         started,
         call.ending,
         _what(call),
+        call.deployment or "-",
         tokens,
         usd_text(call.cost_nano_usd),
         duration_text(call.ttft_ms),
@@ -81,10 +85,11 @@ def _row(call: CallRecord, width: int) -> str:
 
 
 def _line(width: int, *cells: str) -> str:
-    started, ending, what, tokens, cost, ttft, latency, call_id = map(clean, cells)
-    room = min(max(width - FIXED, NARROW), WIDE)
+    started, ending, what, model, tokens, cost, ttft, latency, call_id = map(clean, cells)
+    told = f" {_shortened(model, MODEL):<{MODEL}}" if width >= MODEL_FROM else ""
+    room = min(max(width - FIXED - len(told), NARROW), WIDE)
     what = _shortened(what, room)
-    return f"{started:<8} {ending:<9} {what:<{room}} {tokens:>9} {cost:>11} {ttft:>6} {latency:>7} {call_id}"
+    return f"{started:<8} {ending:<9} {what:<{room}}{told} {tokens:>9} {cost:>11} {ttft:>6} {latency:>7} {call_id}"
 
 
 def _what(call: CallRecord) -> str:

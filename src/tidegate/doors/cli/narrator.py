@@ -90,10 +90,10 @@ class Narrator:
         """See `app.demo.model.Teller`."""
         facts = [f"x-tidegate-version {answer.version}"]
         if answer.first_token_s is not None:
-            facts.append(f"first token {answer.first_token_s * 1000:.0f} ms")
+            facts.append(f"TTFT {answer.first_token_s * 1000:.0f} ms")
         facts.append(f"{answer.took_s * 1000:.0f} ms")
         if answer.input_tokens is not None and answer.output_tokens is not None:
-            facts.append(f"{answer.input_tokens} tokens in, {answer.output_tokens} out")
+            facts.append(f"{answer.input_tokens}/{answer.output_tokens} tokens")
         self._console.print()
         self._console.print(Text(f"{' ' * MARGIN}{' · '.join(facts)}", style="dim"))
 

@@ -23,8 +23,8 @@ class Record:
         self._meters = meters
 
     async def __call__(self, call: Call, inner: Handler) -> Reply:
-        meters = self._meters
-        meters.in_flight += 1
+        if call.endpoint.kind == "inference":
+            self._meters.in_flight += 1
         try:
             reply = await inner(call)
         except TidegateError as error:
@@ -75,9 +75,9 @@ class Record:
             headers.append((b"x-tidegate-overridden", ", ".join(call.overridden).encode()))
 
     def _settle(self, call: Call, status: int) -> None:
-        self._meters.in_flight -= 1
         if call.endpoint.kind != "inference":
             return
+        self._meters.in_flight -= 1
         record = _record(call, status, self._journal)
         self._journal.put(record)
         self._meters.count(record)

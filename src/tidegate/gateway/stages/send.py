@@ -46,12 +46,17 @@ class Send:
 
 
 def _is_events(headers: Mapping[bytes, bytes]) -> bool:
-    return headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+    return (
+        headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+        and headers.get(b"content-encoding", b"identity").lower() == b"identity"
+    )
 
 
 def _no_stream(exchange: Exchange) -> ProviderFailed:
     """A client that reads events would take an answer in one piece for a stream that said nothing."""
     kind = exchange.headers.get(b"content-type", b"no content type").decode("latin-1")
+    encoding = exchange.headers.get(b"content-encoding", b"").decode("latin-1")
+    kind = f"{kind} in {encoding}" if encoding else kind
     return ProviderFailed(
         f"The upstream was asked for a stream and answered with {kind}.",
         mend="Ask without `stream`, or for a model that streams.",

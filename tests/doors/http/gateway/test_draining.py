@@ -2,28 +2,20 @@
 
 import contextlib
 import os
-import re
 import signal
-import sqlite3
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.databases import migrated_bytes
 from tests.support.gateway import RunningGateway, until
+from tests.support.gateway_process import gateway_process, stored_calls
 from tests.support.http1 import Wire, get, post
-from tests.support.processes import Started, started
 from tests.support.scene import CHAT, Start, changed, snapshot_of
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import HANG, answer, chat, chat_events, events_of, stream
-from tidegate.app.supervisor.orders import Orders, given
 from tidegate.doors.http.gateway.bounds import Limits
-from tidegate.live.snapshot import Snapshot, encode_snapshot
-from tidegate.settings import Settings
 
 PATH = "/v1/chat/completions"
 STREAM = {**CHAT, "stream": True}
@@ -71,7 +63,7 @@ def test_who_waits_for_news_is_answered(gateway: RunningGateway) -> None:
     with Wire(gateway.port) as wire:
         etag = wire.ask(get("/v1/prompts")).headers["etag"]
         wire.send(get("/v1/prompts", headers=[f"If-None-Match: {etag}", "Prefer: wait=60"]))
-        until(lambda: gateway.do(lambda: gateway.gateway.meters.in_flight) == 1)
+        until(gateway.has_waiters)
         begun = time.monotonic()
         gateway.told()
         assert wire.reply().status == 304
@@ -117,34 +109,12 @@ def test_a_client_that_does_not_read_cannot_hold_the_end_up(start: Start, upstre
 # The process itself.
 
 
-@contextlib.contextmanager
-def process(workspace: Path, transport: str, snapshot: Snapshot) -> Iterator[tuple[Started, int]]:
-    """A gateway process over a real SQLite workspace, and its port."""
-    settings = Settings(workspace=workspace, transport=transport, gateway_port=0)
-    settings.state_dir.mkdir()
-    settings.control_db_file.write_bytes(migrated_bytes())
-    blob, digest = encode_snapshot(snapshot)
-    with contextlib.closing(sqlite3.connect(settings.control_db_file)) as db, db:
-        db.execute("INSERT INTO snapshots VALUES (?, 0, 1, ?, ?)", (snapshot.generation, blob, digest))
-    environ = given(Orders(process="gateway", settings=settings), os.environ)
-    with started([sys.executable, "-m", "tidegate.doors.http.gateway"], environ=environ) as running:
-        line = running.saw("serves on")
-        found = re.search(r"'127.0.0.1', (\d+)", line)
-        assert found
-        yield running, int(found[1])
-
-
-def stored(workspace: Path) -> list[tuple[object, ...]]:
-    with contextlib.closing(sqlite3.connect(Settings(workspace=workspace).calls_db_file)) as db:
-        return db.execute("SELECT seq, ending, status, input_tokens FROM calls ORDER BY seq").fetchall()
-
-
 def test_sigterm_lets_streams_end_stores_all_and_exits_0(
     tmp_path: Path, transport: str, upstream: ScriptedUpstream
 ) -> None:
     world = changed(snapshot_of(upstream.url), policy_record_flush_ms=60_000)
     upstream.say(stream(chat_events(("a", "b", "c"), usage={"prompt_tokens": 7, "completion_tokens": 3}), pace_s=0.05))
-    with process(tmp_path, transport, world) as (running, port), Wire(port) as wire:
+    with gateway_process(tmp_path, transport, world) as (running, port), Wire(port) as wire:
         wire.send(post(PATH, STREAM))
         wire.head()
         with Wire(port) as other:
@@ -155,7 +125,7 @@ def test_sigterm_lets_streams_end_stores_all_and_exits_0(
         assert b"".join(iter(wire.chunk, b"")).endswith(b"[DONE]\n\n")
         assert running.ends(5) == 0, running.text
         assert "Traceback" not in running.text
-    rows = stored(tmp_path)
+    rows = stored_calls(tmp_path)
     assert [row[0] for row in rows] == list(range(1, 52))
     assert sorted({row[1:] for row in rows}) == [("complete", 200, 7), ("complete", 200, 9)]
 
@@ -166,19 +136,19 @@ def test_sigterm_breaks_off_what_takes_too_long_and_exits_0(
 ) -> None:
     world = changed(snapshot_of(upstream.url), policy_drain_timeout_s=0.2)
     upstream.say(stream(chat_events()[:2], end=HANG))
-    with process(tmp_path, transport, world) as (running, port), Wire(port) as wire:
+    with gateway_process(tmp_path, transport, world) as (running, port), Wire(port) as wire:
         wire.send(post(PATH, STREAM))
         wire.head()
         os.kill(running.pid, signal.SIGTERM)
         assert b"[DONE]" not in b"".join(iter(wire.chunk, b""))
         assert running.ends(5) == 0, running.text
-    assert [row[1] for row in stored(tmp_path)] == ["cut"]
+    assert [row[1] for row in stored_calls(tmp_path)] == ["cut"]
 
 
 @pytest.mark.parametrize("transport", ["raw"])
 def test_kill_loses_at_most_one_flush_interval(tmp_path: Path, transport: str, upstream: ScriptedUpstream) -> None:
     world = changed(snapshot_of(upstream.url), policy_record_flush_ms=50)
-    with process(tmp_path, transport, world) as (running, port):
+    with gateway_process(tmp_path, transport, world) as (running, port):
         answered: list[float] = []
 
         def load() -> None:
@@ -194,6 +164,6 @@ def test_kill_loses_at_most_one_flush_interval(tmp_path: Path, transport: str, u
         os.kill(running.pid, signal.SIGKILL)
         thread.join()
         running.ends()
-    kept = [row[0] for row in stored(tmp_path)]
+    kept = [row[0] for row in stored_calls(tmp_path)]
     assert kept == list(range(1, len(kept) + 1))
     assert len(kept) >= sum(1 for at in answered if at < killed - 0.15)

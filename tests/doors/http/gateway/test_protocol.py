@@ -74,6 +74,13 @@ def test_http_1_0_gets_its_answer_and_the_end(gateway: RunningGateway, stream: b
     assert (events_of(reply.body)[-1] == "[DONE]") if stream else (reply.json["object"] == "chat.completion")
 
 
+def test_http_1_0_is_not_kept_open(gateway: RunningGateway) -> None:
+    with Wire(gateway.port) as wire:
+        wire.send(b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert wire.reply().headers["connection"] == "close"
+        assert wire.is_over()
+
+
 def test_http_1_0_without_a_host_is_served(gateway: RunningGateway) -> None:
     with Wire(gateway.port) as wire:
         assert wire.ask(b"GET /healthz HTTP/1.0\r\n\r\n").json == {"status": "alive"}

@@ -80,7 +80,7 @@ JUNK = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["usage", "choices", "error", "object"]), JUNK, max_size=4))
+@given(st.dictionaries(st.sampled_from(["usage", "choices", "data", "object"]), JUNK, max_size=4))
 def test_any_json_object_is_an_answer(body: dict[str, Any]) -> None:
     data = json.dumps(body).encode()
     call = a_call()
@@ -115,7 +115,7 @@ HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
         (answer(b'"words"', content_type="text/plain"), "text/plain"),
         (
             answer(b"\x1f\x8b\x08\x00" + b"\x99" * 40, headers=[("Content-Encoding", "gzip")]),
-            "application/json, 44 bytes",
+            "application/json in gzip, 44 bytes",
         ),
         (answer(b"\xff\xfe{}"), "application/json, 4 bytes"),
         (answer(b"[" * 100_000), "100000 bytes"),
@@ -133,6 +133,29 @@ def test_nonsense_with_200_is_502_and_says_what_it_was(
     assert "Check that base_url" in reply.error["message"]
     record = gateway.wait_record()
     assert (record.ending, record.status, record.error_code) == ("failed", 502, "provider_bad_answer")
+
+
+@pytest.mark.parametrize("error", [{"message": "no capacity"}, "no capacity"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+def test_an_error_with_200_is_an_error(
+    gateway: RunningGateway, upstream: ScriptedUpstream, error: object, path: str
+) -> None:
+    upstream.say(answer({"error": error}))
+    reply = ask(gateway, path, {"model": "gpt", "messages": [], "input": "x"})
+    assert (reply.status, reply.error["code"]) == (502, "provider_error")
+    assert "answered 200 with an error: no capacity" in reply.error["message"]
+
+
+def test_error_null_beside_an_answer_is_none(gateway: RunningGateway, upstream: ScriptedUpstream) -> None:
+    upstream.say(answer(chat(error=None)), answer(chat(error={"message": "a warning"})))
+    assert [ask_chat(gateway).status for _ in range(2)] == [200, 200]
+
+
+def test_a_compressed_stream_is_told(gateway: RunningGateway, upstream: ScriptedUpstream) -> None:
+    upstream.say(answer(b"\x1f\x8b", content_type="text/event-stream", headers=[("Content-Encoding", "gzip")]))
+    reply = ask_chat(gateway, stream=True)
+    assert (reply.status, reply.error["code"]) == (502, "provider_bad_answer")
+    assert "answered with text/event-stream in gzip" in reply.error["message"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "", "text/html"])

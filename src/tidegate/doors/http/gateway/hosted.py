@@ -1,6 +1,7 @@
 """The portable door's host: uvicorn's HTTP connection, held to the limits of the raw door and drained as it is."""
 
 import asyncio
+import logging
 from typing import Any
 
 import httptools
@@ -15,6 +16,8 @@ from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.replies import refusal
 
 __all__ = ["Host", "HostedConnection"]
+
+log = logging.getLogger(__name__)
 
 NEVER_S = 24 * 3600  # uvicorn's own timer for idle connections: the listener's sweeper is the one that counts
 
@@ -85,7 +88,10 @@ class HostedConnection(Bounds, HttpToolsProtocol):
             self._refuse(refused)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, "This request cannot be read."))
+            if not isinstance(cause, Refusal):
+                log.error("reading a request failed", exc_info=cause)
+                cause = Refusal(400, "This request cannot be read.")
+            self._refuse(cause)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(Refusal(400, f"This is not a well-formed HTTP/1.1 request: {error}."))
 

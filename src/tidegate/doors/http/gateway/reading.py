@@ -120,7 +120,8 @@ class Reader(Bounds):
             self._taker.passed()
         elif request is not None:
             request.body = self._body()
-            self._taker.take(request, self._parser.should_keep_alive(), self._version)
+            keep_alive = self._version != HTTP_1_0 and self._parser.should_keep_alive()
+            self._taker.take(request, keep_alive, self._version)
 
     def _made(self) -> Request:
         path, _, query = self._url.partition(b"?")

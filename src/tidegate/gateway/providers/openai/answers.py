@@ -10,10 +10,11 @@ import msgspec
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Usage
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["UNREADABLE", "UsageFields", "note_usage", "read_answer", "read_loosely"]
+__all__ = ["SILENT", "UNREADABLE", "UsageFields", "message_of", "note_usage", "read_answer", "read_loosely"]
 
 PASSED_HEADERS = (b"retry-after", b"retry-after-ms", b"x-should-retry")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+SILENT = (b"", b"null", b'""', b"[]", b"{}")
 OURS = (401, 403, 405)
 MAX_WORD = 64
 MAX_MESSAGE = 2000
@@ -48,6 +49,7 @@ class Answer(msgspec.Struct):
 
     usage: UsageFields | None = None
     choices: list[Choice] = []
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _ANSWER = msgspec.json.Decoder(Answer)
@@ -69,6 +71,10 @@ def read_answer(call: Call, status: int, headers: Mapping[bytes, bytes], body: b
             mend="Check that base_url points at an OpenAI-compatible API and ends where /chat/completions begins.",
             code="provider_bad_answer",
         ) from error
+    if not answer.choices and bytes(answer.error) not in SILENT:
+        raise ProviderFailed(
+            f"The upstream answered 200 with an error: {message_of(answer.error)}", mend="Try again later."
+        )
     note_usage(call, answer.usage)
     if answer.choices and answer.choices[0].finish_reason:
         call.finish_reason = answer.choices[0].finish_reason[:MAX_WORD]
@@ -102,6 +108,16 @@ def read_loosely(data: bytes | msgspec.Raw, kind: type[T]) -> T:
             if field.type == UsageFields | None:
                 found[field.name] = _usage(raw)
     return kind(**found)
+
+
+def message_of(error: msgspec.Raw) -> str:
+    """The words of an error, in whatever shape it is."""
+    try:
+        decoded = msgspec.json.decode(error)
+    except UNREADABLE:
+        decoded = bytes(error).decode(errors="replace")
+    said = str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
+    return said[:MAX_MESSAGE]
 
 
 def _answer(body: bytes) -> Answer:
@@ -172,6 +188,8 @@ def _mend(status: int) -> str:
 
 def _taste(headers: Mapping[bytes, bytes], body: bytes) -> str:
     kind = _word(headers.get(b"content-type")) or "no content type"
+    encoding = _word(headers.get(b"content-encoding"))
+    kind = f"{kind} in {encoding}" if encoding else kind
     start = body[:80].decode("utf-8", "replace").strip().replace("\n", " ")
     return f"{kind}, {len(body)} bytes, beginning {start!r}"
 

@@ -12,16 +12,21 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from tidegate.gateway.call import Call
-from tidegate.gateway.providers.openai.answers import UNREADABLE, UsageFields, note_usage, read_loosely
+from tidegate.gateway.providers.openai.answers import (
+    SILENT,
+    UNREADABLE,
+    UsageFields,
+    message_of,
+    note_usage,
+    read_loosely,
+)
 from tidegate.kernel.errors import ProviderFailed
 
 __all__ = ["follow"]
 
 MAX_EVENT_BYTES = 8 << 20
 MAX_WORD = 64
-MAX_MESSAGE = 2000
 NOTEWORTHY = re.compile(rb'\[DONE\]|"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:')
-SILENT = (b"", b"null", b'""', b"[]", b"{}")
 
 
 class Delta(msgspec.Struct):
@@ -127,7 +132,7 @@ class _Tap:
         except UNREADABLE as error:
             raise _unreadable(str(error)) from error
         if bytes(chunk.error) not in SILENT:
-            raise ProviderFailed(f"The upstream broke off with an error: {_message(chunk.error)}", mend="Try again.")
+            raise ProviderFailed(f"The upstream broke off with an error: {message_of(chunk.error)}", mend="Try again.")
         return self._chunk(chunk, event, strict)
 
     def _chunk(self, chunk: Chunk, event: bytes, strict: bool) -> bytes:
@@ -181,12 +186,3 @@ def _data(event: bytes) -> bytes:
         return event[6:-2].strip()
     lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
     return b"\n".join(line[5:].strip() for line in lines)
-
-
-def _message(error: msgspec.Raw) -> str:
-    try:
-        decoded = msgspec.json.decode(error)
-    except UNREADABLE:
-        decoded = bytes(error).decode(errors="replace")
-    said = str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
-    return said[:MAX_MESSAGE]

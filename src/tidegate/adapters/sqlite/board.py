@@ -1,5 +1,5 @@
-"""The Board on SQLite: a cheap watch of `PRAGMA data_version` tells within milliseconds that control wrote a
-Snapshot.
+"""The Board on SQLite: the kernel rings when the database's log is written, and `PRAGMA data_version` tells whether
+somebody committed.
 """
 
 import asyncio
@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tidegate.adapters.sqlite.bell import Bell
 from tidegate.kernel.errors import Invalid, Unavailable
 from tidegate.live.snapshot import Snapshot, decode_snapshot
 
 __all__ = ["SqliteBoard"]
 
-WATCH_S = 0.02
 AWAY_S = 0.5
 LOCKED_S = 0.2
 
@@ -28,6 +28,7 @@ class SqliteBoard:
         self._file = file
         self.fault: str | None = None
         self._connection: sqlite3.Connection | None = None
+        self._bell: Bell | None = None
 
     async def latest(self) -> Snapshot | None:
         """See `live.ports.Board`."""
@@ -35,9 +36,11 @@ class SqliteBoard:
 
     async def changes(self, after: int) -> AsyncIterator[Snapshot]:
         """See `live.ports.Board`."""
+        bell = self._bell = Bell((self._file, self._file.with_name(f"{self._file.name}-wal")))
         seen = -1
         while True:
             try:
+                bell.arm()
                 version = self._version()
                 self.fault = None
                 if version != seen:
@@ -46,7 +49,7 @@ class SqliteBoard:
                     if snapshot is not None:
                         after = snapshot.generation
                         yield snapshot
-                await asyncio.sleep(WATCH_S)
+                await bell.wait()
             except (Unavailable, Invalid) as error:
                 self.fault = str(error)
                 seen = -1
@@ -54,6 +57,8 @@ class SqliteBoard:
 
     async def close(self) -> None:
         """See `live.ports.Board`."""
+        if self._bell is not None:
+            self._bell.close()
         self._drop()
 
     def _version(self) -> int:

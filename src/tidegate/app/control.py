@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from tidegate.adapters.git.repository import open_repository
 from tidegate.adapters.metrics.control import ControlMetrics
-from tidegate.adapters.prices import Catalogue
 from tidegate.app.databases import migrate, open_calls, open_database, schema_status
 from tidegate.app.duties import duties
 from tidegate.app.errands import Errands
@@ -15,6 +14,7 @@ from tidegate.app.exposition import metrics_of
 from tidegate.app.followed import FollowedPrompts
 from tidegate.app.leader import Leader
 from tidegate.app.notifiers import open_notifier
+from tidegate.app.prices import PricesOnDemand
 from tidegate.app.readiness import Readiness, readiness_of
 from tidegate.app.snapshots import make_publish
 from tidegate.app.watched import WatchedDatabase
@@ -61,7 +61,7 @@ class Control:
         self._calls_db = open_calls(settings)
         self._publish = make_publish(self.db)
         self.identity = Identity(self.db, self._publish)
-        self.policies = Policies(self.db, self._publish, Catalogue(), guards=(keep_ground,))
+        self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground,))
         self.calls = Calls(self._calls_db)
         self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
         self.releases = self._releases()

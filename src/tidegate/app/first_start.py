@@ -2,9 +2,9 @@
 
 import logging
 
-from tidegate.adapters.prices import Catalogue
 from tidegate.app.databases import migrate, open_database
 from tidegate.app.policies_local import checked_text
+from tidegate.app.prices import PricesOnDemand
 from tidegate.app.snapshots import make_publish
 from tidegate.control.identity.model import SYSTEM
 from tidegate.control.policies import store
@@ -48,7 +48,7 @@ async def _apply(settings: Settings) -> None:
             text = checked_text(settings)
             if held is not None and held.text == text:
                 return
-            policies = Policies(database, make_publish(database), Catalogue(), guards=(keep_ground,))
+            policies = Policies(database, make_publish(database), PricesOnDemand(), guards=(keep_ground,))
             applied = await policies.apply(SYSTEM, text, CONFIG_NAME)
         except TidegateError as error:
             if held is None or isinstance(error, Unavailable):

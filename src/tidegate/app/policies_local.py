@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tidegate.app.config import check_file
 from tidegate.app.databases import migrate, open_database, schema_status
+from tidegate.app.prices import PricesOnDemand
 from tidegate.app.snapshots import make_publish
 from tidegate.control.identity.model import Actor
 from tidegate.control.policies import store
@@ -70,12 +71,10 @@ async def held_text(settings: Settings) -> str | None:
 
 async def apply_locally(settings: Settings, text: str) -> Applied:
     """Apply the text straight to the workspace's database, migrating it first; the audit names this machine's user."""
-    from tidegate.adapters.prices import Catalogue  # noqa: PLC0415  # lazy: half a second
-
     await migrate(settings)
     actor = Actor("local", f"local:{_user()}", ("admin",))
     async with _opened(settings) as database:
-        return await Policies(database, make_publish(database), Catalogue(), guards=(keep_ground,)).apply(
+        return await Policies(database, make_publish(database), PricesOnDemand(), guards=(keep_ground,)).apply(
             actor, text, CONFIG_NAME
         )
 

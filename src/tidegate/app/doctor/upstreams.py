@@ -10,6 +10,7 @@ from tidegate.adapters.xllamacpp.weights import WHEELS, engine_is_here, find_wei
 from tidegate.app.doctor.faults import Finding, found
 from tidegate.app.doctor.patient import Patient
 from tidegate.app.doctor.serving import supervised
+from tidegate.app.prices import PricesOnDemand
 from tidegate.kernel.errors import TidegateError
 from tidegate.live.snapshot import Deployment
 
@@ -118,8 +119,6 @@ def _catalogue(patient: Patient) -> frozenset[str]:
     config = patient.config
     if config is None or not config.auto_priced:
         return frozenset()
-    from tidegate.adapters.prices import Catalogue  # noqa: PLC0415  # lazy: half a second
-
-    prices = Catalogue()
+    prices = PricesOnDemand()
     asked = [config.deployments[name] for name in config.auto_priced]
     return frozenset(one.name for one in asked if prices.price(one.base_url, one.upstream_model) is not None)

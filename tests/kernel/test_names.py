@@ -11,7 +11,9 @@ def test_good_names(name: str) -> None:
     assert check_name("prompt", name) == name
 
 
-@pytest.mark.parametrize("name", ["", "A", "-a", "a-", "a..b", "a/b", "a b", "../x", "a\n", "ä", "a" * 65, ".git"])
+@pytest.mark.parametrize(
+    "name", ["", "A", "-a", "a-", "a..b", "a/b", "a b", "../x", "a\n", "ä", "a" * 65, ".git", "x.lock"]
+)
 def test_bad_names_are_refused_with_the_rule(name: str) -> None:
     with pytest.raises(Invalid, match="cannot be the name of a prompt"):
         check_name("prompt", name)

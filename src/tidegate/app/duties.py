@@ -21,7 +21,7 @@ __all__ = ["duties"]
 log = logging.getLogger(__name__)
 
 DELIVER_S = 1.0
-FOLLOW_S = 1.0
+FOLLOW_S = 2.0
 TELL_S = 2.0
 COUNT_S = 15.0
 PRUNE_S = 60.0

@@ -19,10 +19,10 @@ def check_name(kind: str, name: str) -> str:
     """Return the name, or raise Invalid when it is not 1-64 of `a-z 0-9 . _ -`, beginning and ending with a letter or
     digit.
     """
-    if not _NAME.fullmatch(name) or ".." in name:
+    if not _NAME.fullmatch(name) or ".." in name or name.endswith(".lock"):  # Git refuses the last in a tag
         raise Invalid(
             f"{name!r} cannot be the name of a {kind}.",
-            mend="Use 1 to 64 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit.",
+            mend="Use 1 to 64 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit; no '..', no '.lock' at the end.",
             code="invalid_name",
         )
     return name

@@ -110,7 +110,7 @@ def test_a_key_is_shown_once_with_an_example(shell: Shell) -> None:
     assert said.count(secret) == 2
     assert "only time" in said
     assert "curl http://127.0.0.1:8080/v1/chat/completions" in said
-    assert '"model": "prompt:farewell"' in said
+    assert """-d '{"model":"prompt:farewell","variables":{"who":"..."}}'""" in said
     listed = shell("keys", "list")
     assert secret not in listed
     assert fits(listed)
@@ -123,6 +123,8 @@ def test_a_key_is_shown_once_with_an_example(shell: Shell) -> None:
     assert shell.json("keys", "list")[0]["revoked_at_ms"] is not None
     narrow = shell("keys", "create", "ci", "--prompt", "greeting", "--model", "fast", "--scope", "prompts")
     assert "curl" not in narrow
+    assert '"model":"prompt:greeting","variables":{}' in shell("keys", "create", "own", "--prompt", "greeting")
+    assert '"model":"spare","messages"' in shell("keys", "create", "raw", "--model", "spare", "--env", "dev")
     assert "models fast; prompts greeting" in " ".join(shell("keys", "list").split())
     made = shell.json("keys", "create", "json")
     assert made["secret"].startswith("tg-")

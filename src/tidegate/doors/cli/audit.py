@@ -45,21 +45,23 @@ def diff_lines(diff: Mapping[str, object]) -> Iterator[str]:
     new = after if isinstance(after, Mapping) else {}
     for name in dict.fromkeys((*old, *new)):
         if name not in old:
-            yield f"{name}: {_text(new[name])}"
+            yield f"{name}: {_text(new[name], name)}"
         elif old[name] != new.get(name):
-            yield f"{name}: {_text(old[name])} -> {_text(new.get(name))}"
+            yield f"{name}: {_text(old[name], name)} -> {_text(new.get(name), name)}"
     if not old and not new and (before is not None or after is not None):
         yield f"{_text(before)} -> {_text(after)}" if before is not None else _text(after)
     for name, value in diff.items():
         if name == "changes" and isinstance(value, list):
             yield from map(clean, value)
         elif name not in ("before", "after") and value not in (None, ""):
-            yield f"{name}: {_text(value)}"
+            yield f"{name}: {_text(value, name)}"
 
 
-def _text(value: object) -> str:
+def _text(value: object, name: str = "") -> str:
     if value is None:
         return "nothing"
+    if name.endswith("_at_ms") and isinstance(value, int):
+        return date_text(value)
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return clean(", ".join(value)) or "nothing"
     return clean(value if isinstance(value, str) else msgspec.json.encode(value).decode())

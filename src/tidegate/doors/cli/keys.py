@@ -3,8 +3,9 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tidegate.app.notifiers import notifier_key
@@ -60,7 +61,7 @@ def create(
     say(f"It opens {key.environment} for {', '.join(key.scopes)} and " + _ends(key) + ".")
     if "inference" in key.scopes:
         say()
-        say(_example(created, _something(remote, key), _gateway(workspace)))
+        say(_example(created, *_something(remote, key), _gateway(workspace)))
 
 
 @app.command("list")
@@ -157,12 +158,17 @@ def _may(key: KeyInfo) -> str:
     return "; ".join(parts) or "everything"
 
 
-def _something(remote: Remote, key: KeyInfo) -> str:
-    """A model that the key may ask for, to show in the example."""
-    if key.prompts or key.models:
-        return f"prompt:{key.prompts[0]}" if key.prompts else key.models[0]
-    live = [one.prompt for one in remote.get("/releases", list[Release], environment=key.environment) if one.arms]
-    return f"prompt:{live[0]}" if live else "MODEL"
+def _something(remote: Remote, key: KeyInfo) -> tuple[str, dict[str, str]]:
+    """A model that the key may ask for, and the variables that it needs, to show in the example."""
+    live = remote.get("/releases", list[Release], environment=key.environment)
+    for one in live:
+        if one.version is not None and one.prompt in (key.prompts or (one.prompt,)):
+            path = f"/prompts/{part(one.prompt)}/{part(one.version)}"
+            required = remote.get(path, dict[str, Any])["params"].get("required", ())
+            return f"prompt:{one.prompt}", {str(name): "..." for name in required}
+    if key.prompts:
+        return f"prompt:{key.prompts[0]}", {}
+    return (key.models[0] if key.models else "MODEL"), {}
 
 
 def _gateway(workspace: Path | None) -> str:
@@ -172,12 +178,16 @@ def _gateway(workspace: Path | None) -> str:
         return "http://GATEWAY:8080"
 
 
-def _example(created: CreatedKey, model: str, gateway: str) -> str:
-    asked = '"variables": {}' if model.startswith("prompt:") else '"messages": [{"role": "user", "content": "Hello"}]'
+def _example(created: CreatedKey, model: str, variables: dict[str, str], gateway: str) -> str:
+    asked: dict[str, object] = {"messages": [{"role": "user", "content": "Hello"}]}
+    if model.startswith("prompt:"):
+        asked = {"variables": variables}
+    body = msgspec.json.encode({"model": model, **asked}).decode().replace("'", "\\u0027")
     return "\n".join(
         (
             f"  curl {gateway}/v1/chat/completions \\",
-            f"    -H 'Authorization: Bearer {created.secret}' -H 'Content-Type: application/json' \\",
-            f'    -d \'{{"model": "{clean(model)}", {asked}}}\'',
+            f"    -H 'Authorization: Bearer {created.secret}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            f"    -d '{clean(body)}'",
         )
     )

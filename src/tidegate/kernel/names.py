@@ -22,7 +22,8 @@ def check_name(kind: str, name: str) -> str:
     if not _NAME.fullmatch(name) or ".." in name or name.endswith(".lock"):  # Git refuses the last in a tag
         raise Invalid(
             f"{name!r} cannot be the name of a {kind}.",
-            mend="Use 1 to 64 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit; no '..', no '.lock' at the end.",
+            mend="Use 1 to 64 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit; "
+            "no '..', and no '.lock' at the end.",
             code="invalid_name",
         )
     return name

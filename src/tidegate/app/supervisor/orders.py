@@ -52,6 +52,6 @@ def taken(environ: MutableMapping[str, str]) -> Orders | None:
 
 
 def _path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError(kind)
+    if kind is not Path:
+        raise TypeError(f"orders hold no {kind.__name__}")
+    return Path(value)

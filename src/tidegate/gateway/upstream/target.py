@@ -1,5 +1,6 @@
 """A Target: one upstream's address, with the head of each request to it written out once."""
 
+import contextlib
 import re
 import ssl
 from collections.abc import Mapping
@@ -90,14 +91,12 @@ def refusing_target(name: str, fault: TidegateError) -> Target:
 
 
 def _address(name: str, base_url: str) -> tuple[SplitResult, int | None]:
-    try:
+    with contextlib.suppress(ValueError):  # a port that is none: told below
         parts = urlsplit(base_url)
         port = parts.port
         plain = parts.hostname and PLAIN.fullmatch(base_url) and not (parts.query or parts.fragment)
         if plain and parts.scheme in ("http", "https"):
             return parts, port
-    except ValueError:
-        pass  # told below
     raise Invalid(
         f"The base_url of {name!r} is not an http(s) address: {base_url!r}.",
         mend="Write http://HOST[:PORT]/v1.",

@@ -1,20 +1,15 @@
 """What the leader does again and again, and what every control process does for itself."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from tidegate.app.leader import Duty
+from tidegate.app.parts import Parts
 from tidegate.control.policies.model import Retention
 from tidegate.control.prompts.codes import is_error
 from tidegate.jobs.announcements import announce_once
 from tidegate.jobs.snapshots import prune_snapshots
 from tidegate.kernel.errors import Unavailable
-
-if TYPE_CHECKING:
-    from tidegate.app.control import Control
 
 __all__ = ["duties"]
 
@@ -28,7 +23,7 @@ PRUNE_S = 60.0
 OUTBOX_KEPT_MS = 7 * 24 * 3600 * 1000
 
 
-def duties(control: Control, committed: asyncio.Event) -> tuple[Duty, ...]:
+def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
     """The duties of a control process; `committed` is set after each of its own commits."""
     work = _Work(control)
     return (
@@ -43,7 +38,7 @@ def duties(control: Control, committed: asyncio.Event) -> tuple[Duty, ...]:
 class _Work:
     """Each method is one round: it looks at the world and makes its move."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Parts) -> None:
         self._control = control
         self._told: set[tuple[str, str]] = set()
 

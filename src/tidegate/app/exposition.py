@@ -1,22 +1,17 @@
 """What Prometheus reads of control: this host's gateways summed up, and control itself."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tidegate.adapters.metrics.files import exposition, read_states, retire_dead
+from tidegate.app.parts import Parts
 from tidegate.jobs.snapshots import newest_generation
 from tidegate.kernel.errors import TidegateError
-
-if TYPE_CHECKING:
-    from tidegate.app.control import Control
 
 __all__ = ["metrics_of"]
 
 
-async def metrics_of(control: Control) -> bytes:
+async def metrics_of(control: Parts) -> bytes:
     """Both expositions, one after the other; with the database away, what is known without it."""
     control.metered.show(leader=float(control.leader.leads), database_up=0.0)
     try:

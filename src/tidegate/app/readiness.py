@@ -1,19 +1,13 @@
 """Whether the control process can do its work, part by part."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import msgspec
 
+from tidegate.app.parts import Parts
 from tidegate.control.monitoring.model import CallFilter
 from tidegate.control.prompts.codes import is_error
 from tidegate.jobs.lease import living_holders
 from tidegate.jobs.snapshots import newest_generation
 from tidegate.kernel.errors import TidegateError
-
-if TYPE_CHECKING:
-    from tidegate.app.control import Control
 
 __all__ = ["Part", "Readiness", "readiness_of"]
 
@@ -38,7 +32,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[str, Part]
 
 
-async def readiness_of(control: Control) -> Readiness:
+async def readiness_of(control: Parts) -> Readiness:
     """Look at every part now."""
     parts = await _database_parts(control)
     parts["config"] = Part(state=OK) if control.config else Part(state="nothing was applied", mend=APPLY)
@@ -49,7 +43,7 @@ async def readiness_of(control: Control) -> Readiness:
     return Readiness(ready=all(part.state == OK for part in parts.values() if part.needed), parts=parts)
 
 
-async def _database_parts(control: Control) -> dict[str, Part]:
+async def _database_parts(control: Parts) -> dict[str, Part]:
     """The database, its schema, the first snapshot, the leader and the outbox."""
     try:
         async with control.db.read() as tx:
@@ -71,7 +65,7 @@ async def _database_parts(control: Control) -> dict[str, Part]:
     }
 
 
-async def _calls(control: Control) -> Part:
+async def _calls(control: Parts) -> Part:
     try:
         await control.calls.list(CallFilter(limit=1))
     except TidegateError as error:
@@ -79,7 +73,7 @@ async def _calls(control: Control) -> Part:
     return Part(state=OK)
 
 
-def _prompts(control: Control) -> Part:
+def _prompts(control: Parts) -> Part:
     """Broken files are told here; the good ones are served all the same."""
     scan = control.followed.scan
     if scan is None:

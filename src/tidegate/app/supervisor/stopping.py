@@ -9,9 +9,6 @@ from tidegate.app.supervisor.model import State
 
 __all__ = ["Stopping"]
 
-GRACE_S = 10.0
-"""What the gateways get beyond their drain, to flush their records."""
-
 
 class Stopping:
     """A stop under way. The gateways (stage 0) finish what they serve, then control goes, then the side processes."""

@@ -23,7 +23,6 @@ __all__ = [
     "revoke_token",
     "set_key_times",
     "set_user",
-    "token_hashes",
     "token_user",
     "tokens",
     "users",
@@ -155,11 +154,6 @@ async def tokens(tx: AsyncConnection, user: str) -> list[Token]:
     query = sa.select(TOKENS).where(TOKENS.c.user_name == user)
     rows = await tx.execute(query.order_by(TOKENS.c.created_at_ms, TOKENS.c.token_id))
     return [_token(row) for row in rows.all()]
-
-
-async def token_hashes(tx: AsyncConnection) -> dict[str, Token]:
-    """Every token by the hash of its secret, dead ones too."""
-    return {row.secret_hash: _token(row) for row in (await tx.execute(sa.select(TOKENS))).all()}
 
 
 async def token_user(tx: AsyncConnection, hashed: str) -> tuple[Token, User] | None:

@@ -5,9 +5,9 @@ from sqlalchemy import BigInteger, Column, Integer, Select, Table, Text, UniqueC
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tidegate.control.rollouts.model import Release, live_by_environment, versions_of
+from tidegate.control.rollouts.model import Release
 from tidegate.jobs.database import METADATA
-from tidegate.live.snapshot import Arm, LiveRelease
+from tidegate.live.snapshot import Arm
 
 __all__ = [
     "POINTERS",
@@ -16,8 +16,6 @@ __all__ = [
     "current",
     "history",
     "last",
-    "live",
-    "versions_needed",
 ]
 
 RELEASES = Table(
@@ -97,16 +95,6 @@ async def history(tx: AsyncConnection, prompt: str, environment: str, *, limit: 
         .limit(limit)
     )
     return tuple(_release(row) for row in (await tx.execute(query)).mappings())
-
-
-async def live(tx: AsyncConnection) -> dict[str, dict[str, LiveRelease]]:
-    """What is live, as the Snapshot wants it: [environment][prompt]."""
-    return live_by_environment(await current(tx))
-
-
-async def versions_needed(tx: AsyncConnection) -> set[tuple[str, str]]:
-    """Every (prompt, version) that is live or the way back of a live one."""
-    return versions_of(await current(tx))
 
 
 def _newest() -> Select[tuple[object, ...]]:

@@ -41,8 +41,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back, at once, to the version that was live before; the first version is withdrawn."""
-    path = f"/releases/{part(environment)}/{part(name)}/rollback"
-    _print_release(connect(workspace, server).post(path, Release, {"reason": reason}), as_json)
+    remote = connect(workspace, server)
+    _print_release(remote.post(_of(environment, name, "rollback"), Release, {"reason": reason}), as_json)
 
 
 @app.command()
@@ -55,8 +55,8 @@ def revert(
     as_json: Json = False,
 ) -> None:
     """Undo the live version in Git with a revert commit, and deploy the version before it."""
-    path = f"/releases/{part(environment)}/{part(name)}/revert"
-    _print_release(connect(workspace, server).post(path, Release, {"reason": reason}), as_json)
+    remote = connect(workspace, server)
+    _print_release(remote.post(_of(environment, name, "revert"), Release, {"reason": reason}), as_json)
 
 
 @app.command()
@@ -69,8 +69,8 @@ def withdraw(
     as_json: Json = False,
 ) -> None:
     """Take a prompt out of an environment: nothing of it is served there."""
-    path = f"/releases/{part(environment)}/{part(name)}/withdraw"
-    _print_release(connect(workspace, server).post(path, Release, {"reason": reason}), as_json)
+    remote = connect(workspace, server)
+    _print_release(remote.post(_of(environment, name, "withdraw"), Release, {"reason": reason}), as_json)
 
 
 @app.command()
@@ -138,6 +138,10 @@ def _status_rows(release: Release) -> list[tuple[object, ...]]:
         (first[0], first[1], arm.version, share_text(arm.weight_bp), *(first[2:] if at == 0 else ("", "", "")))
         for at, arm in enumerate(release.arms)
     ]
+
+
+def _of(environment: str, name: str, verb: str) -> str:
+    return f"/releases/{part(environment)}/{part(name)}/{verb}"
 
 
 def _print_release(release: Release, as_json: bool) -> None:

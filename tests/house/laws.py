@@ -64,7 +64,7 @@ STAGES = MappingProxyType(
     {
         "record": Row((*STAGE.may, "gateway/openai_errors")),  # the one place where an error becomes a reply
         "resolve": Row((*STAGE.may, "templates")),  # renders the prompt
-        "send": Row((*STAGE.may, "gateway/providers/base")),
+        "send": Row((*STAGE.may, "gateway/routing", "gateway/providers/base", "gateway/dialects/base")),
     }
 )
 """The row of a stage, and of the stages that may more."""

@@ -9,12 +9,13 @@ import msgspec
 from tests.support.scene import CHAT, snapshot_of
 from tidegate.gateway.call import Call, Request
 from tidegate.gateway.endpoints import find_endpoint
+from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.world import World
 from tidegate.kernel.ids import IdSource
 from tidegate.live.calls import CallRecord
-from tidegate.live.snapshot import Snapshot
+from tidegate.live.snapshot import Deployment, Snapshot
 
-__all__ = ["a_call", "a_record", "pieces_of"]
+__all__ = ["a_call", "a_record", "an_ask", "pieces_of"]
 
 
 def a_call(
@@ -29,6 +30,13 @@ def a_call(
     call.stream = bool(body.get("stream"))
     call.usage_wanted = bool((body.get("stream_options") or {}).get("include_usage"))
     return call
+
+
+def an_ask(call: Call | None = None, deployment: Deployment | None = None) -> Ask:
+    """The call as one upstream is asked it, in its endpoint's own words."""
+    call = call or a_call()
+    deployment = deployment or next(iter(call.world.deployments.values()))
+    return Ask(call, call.endpoint.name, call.payload, deployment, deployment.upstream_model)
 
 
 def a_record(seq: int = 1, **fields: Any) -> CallRecord:

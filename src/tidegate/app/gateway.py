@@ -15,6 +15,7 @@ import msgspec
 
 from tidegate.adapters.metrics.files import exposition, hold_alive, read_states, retire_dead, write_state
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Request
+from tidegate.gateway.dialects.base import Dialect
 from tidegate.gateway.endpoints import find_endpoint
 from tidegate.gateway.journal import Journal
 from tidegate.gateway.meters import Meters
@@ -60,12 +61,13 @@ class Gateway:
         self._alive: IO[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._providers: dict[str, Provider] = {"openai": OpenAIProvider()}
+        self._dialects: dict[str, Dialect] = {}
         self.meters = Meters()
         self.journal = Journal(records, self.gateway_id, lambda: self.policy.record_flush_ms)
         self._pool = Pool(asyncio.get_running_loop())
         first = (Record(self.journal, self.meters), Identify())
         self._handlers = {
-            "inference": fold((*first, Resolve(), Send(self._providers, self._pool))),
+            "inference": fold((*first, Resolve(), Send(self._providers, self._dialects, self._pool))),
             "listing": fold((*first, Listing())),
         }
         self._operations = {"/healthz": self._health, "/readyz": self._ready, "/metrics": self._metrics}

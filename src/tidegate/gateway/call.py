@@ -11,9 +11,11 @@ import msgspec
 from tidegate.gateway.endpoints import Endpoint
 from tidegate.kernel.errors import TidegateError
 from tidegate.kernel.ids import IdSource
+from tidegate.live.plans import Plan
 from tidegate.live.snapshot import Deployment, KeyGrant
 
 if TYPE_CHECKING:
+    from tidegate.gateway.ports import Hold
     from tidegate.gateway.world import World
 
 __all__ = ["JSON_HEADER", "Call", "Handler", "Reply", "Request", "Stage", "Usage"]
@@ -68,22 +70,33 @@ class Reply:
 class Usage:
     """What the upstream said it used; None is what it did not say."""
 
-    __slots__ = ("cached_input_tokens", "input_tokens", "output_tokens")
+    __slots__ = ("cache_write_tokens", "cached_input_tokens", "input_tokens", "output_tokens")
 
     def __init__(
-        self, input_tokens: int | None = None, output_tokens: int | None = None, cached_input_tokens: int | None = None
+        self,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cached_input_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
     ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         self.cached_input_tokens = cached_input_tokens
+        self.cache_write_tokens = cache_write_tokens
 
 
 class Call:
     """One call on its way. The World is pinned at entry, so that no request sees two worlds. Stages fill in what they
     learn.
+
+    `payload` holds the body's fields in the words of the endpoint that was asked. `plan` (resolve) says where the call
+    may go, `deployment` (send) where it went; `trace` gathers one word for each attempt. `hold` (admit) is what was
+    reserved for it; whoever ends the call settles it. `reply_headers` go onto the reply, whatever becomes of it.
     """
 
     __slots__ = (
+        "attempts",
+        "bound_nano_usd",
         "call_id",
         "deployment",
         "ending",
@@ -92,20 +105,27 @@ class Call:
         "finish_reason",
         "first_token_s",
         "grant",
+        "hold",
         "last_token_s",
         "model_requested",
+        "origin",
         "overridden",
         "payload",
+        "plan",
         "prompt",
         "prompt_version",
         "release_id",
+        "reply_headers",
         "request",
         "route",
+        "shadow_of",
         "started_at_ms",
         "started_s",
         "stream",
         "tags",
+        "trace",
         "unit",
+        "upstream_model",
         "upstream_request_id",
         "usage",
         "usage_wanted",
@@ -131,7 +151,16 @@ class Call:
         self.prompt_version: str | None = None
         self.release_id: str | None = None
         self.route: str | None = None
+        self.plan: Plan | None = None
         self.deployment: Deployment | None = None
+        self.upstream_model: str | None = None
+        self.attempts = 0
+        self.trace: list[str] = []
+        self.hold: Hold | None = None
+        self.bound_nano_usd: int | None = None
+        self.reply_headers: list[tuple[bytes, bytes]] = []
+        self.origin = "user"
+        self.shadow_of: str | None = None
         self.overridden: tuple[str, ...] = ()
         self.upstream_request_id: str | None = None
         self.usage: Usage | None = None

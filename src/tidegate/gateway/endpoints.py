@@ -11,7 +11,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One served path. `kind` is `inference` (recorded, sent upstream) or `listing` (answered from the Snapshot).
 
     `upstream_path` is joined to a deployment's base URL; `required` are the fields without which the upstream cannot
-    begin; `streams` when it may answer with events.
+    begin; `streams` when it may answer with events; `family` is whose shape its errors have; `output_fields` bound the
+    answer's tokens, the first one is set when a bound is needed and none was given.
     """
 
     name: str
@@ -22,6 +23,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     required: tuple[str, ...] = ()
     scope: str = "inference"
     streams: bool = False
+    family: str = "openai"
+    output_fields: tuple[str, ...] = ()
 
 
 ENDPOINTS = (
@@ -32,9 +35,35 @@ ENDPOINTS = (
         upstream_path="/chat/completions",
         required=("messages",),
         streams=True,
+        output_fields=("max_completion_tokens", "max_tokens"),
     ),
     Endpoint(
-        "completions", "POST", "/v1/completions", upstream_path="/completions", required=("prompt",), streams=True
+        "completions",
+        "POST",
+        "/v1/completions",
+        upstream_path="/completions",
+        required=("prompt",),
+        streams=True,
+        output_fields=("max_tokens",),
+    ),
+    Endpoint(
+        "responses",
+        "POST",
+        "/v1/responses",
+        upstream_path="/responses",
+        required=("input",),
+        streams=True,
+        output_fields=("max_output_tokens",),
+    ),
+    Endpoint(
+        "messages",
+        "POST",
+        "/v1/messages",
+        upstream_path="/messages",
+        required=("messages", "max_tokens"),
+        streams=True,
+        family="anthropic",
+        output_fields=("max_tokens",),
     ),
     Endpoint("embeddings", "POST", "/v1/embeddings", upstream_path="/embeddings", required=("input",)),
     Endpoint("models", "GET", "/v1/models", kind="listing"),

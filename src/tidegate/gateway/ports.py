@@ -7,10 +7,22 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.gateway.call import Call
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.calls import CallRecord
 
-__all__ = ["DURATION_BUCKETS_S", "Exchange", "GatewayState", "Journal", "Meters", "Series", "Totals", "Upstreams"]
+__all__ = [
+    "DURATION_BUCKETS_S",
+    "Exchange",
+    "GatewayState",
+    "Hold",
+    "Journal",
+    "Ledger",
+    "Meters",
+    "Series",
+    "Totals",
+    "Upstreams",
+]
 
 DURATION_BUCKETS_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 """OpenTelemetry's advice for gen_ai.client.operation.duration (semantic conventions 0.66b2)."""
@@ -78,6 +90,35 @@ class Meters(Protocol):
 
     def count(self, record: CallRecord) -> None:
         """Add one finished call."""
+        ...
+
+
+class Hold(Protocol):
+    """What one call holds of its limits and budgets. Settled exactly once takes effect; again does nothing."""
+
+    def extend(self, nano_usd: int) -> bool:
+        """Hold so much more, in memory only; False when it does not fit. Asked before a try again when the last one
+        may have been billed.
+        """
+        ...
+
+    def settle(self, nano_usd: int | None, tokens: int | None) -> None:
+        """End the hold: what the call has cost and used; None (unknown) settles at what is held. A request counts as
+        one, a parallel slot is given back.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """This process's slices of all limits and budgets."""
+
+    async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> Hold:
+        """Hold one request, a parallel slot, at most so many tokens and so much money in every counter that counts this
+        call, all or nothing; adds x-ratelimit-* and x-tidegate-budget to `call.reply_headers`. Returns without a round
+        trip while the slices suffice. Raises Refused (rate_limit_exceeded with Retry-After; insufficient_quota without;
+        price_unknown when a hard budget counts a call whose cost cannot be bounded) or Unavailable (a store that is
+        away when a new slice is needed: fail closed).
+        """
         ...
 
 

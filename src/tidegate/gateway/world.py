@@ -7,10 +7,13 @@ from collections.abc import Mapping
 
 from tidegate.gateway.upstream.target import Target
 from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.live.plans import Plan, make_plan
 from tidegate.live.snapshot import KeyGrant, LiveRelease, PromptVersion, Snapshot
 from tidegate.templates.compile import CompiledPrompt, compile_prompt
 
 __all__ = ["World"]
+
+MAX_PLANS = 10_000
 
 
 class World:
@@ -27,6 +30,7 @@ class World:
         self.routes = snapshot.routes
         self.deployments = snapshot.deployments
         self.targets = targets
+        self._plans: dict[tuple[str, str, tuple[str, ...]], Plan] = {}
         self.superseded = asyncio.Event()
         self.successor: World | None = None
         old = previous._compiled if previous else {}
@@ -45,6 +49,16 @@ class World:
     def grant(self, digest: str) -> KeyGrant | None:
         """The grant of a key's hash, None when no such key was ever made."""
         return self.keys.get(digest)
+
+    def plan(self, alias: str, environment: str, regions: tuple[str, ...]) -> Plan:
+        """The plan of a call; see `make_plan`. Made once, for known names only: callers can invent others."""
+        key = (alias, environment, regions)
+        found = self._plans.get(key)
+        if found is None:
+            found = make_plan(self.snapshot, alias, environment, regions)
+            if found.known and len(self._plans) < MAX_PLANS:
+                self._plans[key] = found
+        return found
 
     def release(self, environment: str, prompt: str) -> LiveRelease:
         """What is live of a prompt; raises NotFound with the nearest names, or telling that it is live elsewhere

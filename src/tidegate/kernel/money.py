@@ -8,15 +8,29 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import msgspec
 
-__all__ = ["Price", "cost_nano_usd", "pico_usd_per_token", "usd_text"]
+__all__ = ["Price", "PriceTier", "bound_nano_usd", "cost_nano_usd", "pico_usd_per_token", "usd_text"]
+
+
+class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices that hold for the whole call when its input is longer than `above_input_tokens`."""
+
+    above_input_tokens: int
+    input_pico_usd_per_token: int
+    output_pico_usd_per_token: int
+    cached_input_pico_usd_per_token: int | None = None
+    cache_write_pico_usd_per_token: int | None = None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model charges. `cached_input` None means: cached input tokens cost as much as other input tokens."""
+    """What one model charges. `cached_input` None means: cached input tokens cost as much as other input tokens;
+    likewise `cache_write` (input tokens that were written into the provider's cache). `tiers` in rising order.
+    """
 
     input_pico_usd_per_token: int
     output_pico_usd_per_token: int
     cached_input_pico_usd_per_token: int | None = None
+    cache_write_pico_usd_per_token: int | None = None
+    tiers: tuple[PriceTier, ...] = ()
     source: str = ""
 
 
@@ -27,19 +41,45 @@ def pico_usd_per_token(usd_per_1m_tokens: Decimal | float | str) -> int:
 
 
 def cost_nano_usd(
-    price: Price | None, input_tokens: int | None, output_tokens: int | None, cached_input_tokens: int | None = None
+    price: Price | None,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    cached_input_tokens: int | None = None,
+    cache_write_tokens: int | None = None,
 ) -> int | None:
-    """The cost of one call in nano-dollars, rounded up; None when the price or a token count is unknown."""
+    """The cost of one call in nano-dollars, rounded up; None when the price or a token count is unknown.
+
+    `input_tokens` counts all input; cached ones and those written to the cache are among them.
+    """
     if price is None or input_tokens is None or output_tokens is None:
         return None
-    cached = min(cached_input_tokens or 0, input_tokens)
-    cached_price = price.cached_input_pico_usd_per_token
-    if cached_price is None:
-        cached_price = price.input_pico_usd_per_token
-    pico = (
-        (input_tokens - cached) * price.input_pico_usd_per_token
-        + cached * cached_price
-        + output_tokens * price.output_pico_usd_per_token
+    rate: Price | PriceTier = price
+    for tier in price.tiers:
+        if input_tokens > tier.above_input_tokens:
+            rate = tier
+    plain = rate.input_pico_usd_per_token
+    pico = input_tokens * plain + output_tokens * rate.output_pico_usd_per_token
+    if cached_input_tokens and rate.cached_input_pico_usd_per_token is not None:
+        pico += min(cached_input_tokens, input_tokens) * (rate.cached_input_pico_usd_per_token - plain)
+    if cache_write_tokens and rate.cache_write_pico_usd_per_token is not None:
+        pico += min(cache_write_tokens, input_tokens) * (rate.cache_write_pico_usd_per_token - plain)
+    return -(-pico // 1000)
+
+
+def bound_nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
+    """The most that a call with at most so many tokens can cost, in nano-dollars: at the dearest tier that it can
+    reach, every input token at the dearest of its prices.
+    """
+    rates: list[Price | PriceTier] = [price, *(one for one in price.tiers if input_tokens > one.above_input_tokens)]
+    pico = max(
+        input_tokens
+        * max(
+            rate.input_pico_usd_per_token,
+            rate.cached_input_pico_usd_per_token or 0,
+            rate.cache_write_pico_usd_per_token or 0,
+        )
+        + output_tokens * rate.output_pico_usd_per_token
+        for rate in rates
     )
     return -(-pico // 1000)
 

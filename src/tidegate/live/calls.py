@@ -19,6 +19,10 @@ failed     the upstream gave an error instead of an answer
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One call. Times in ms, money in nano-dollars; None means unknown (or: does not apply), never 0.
 
+    `origin` is user, shadow, probe, eval or judge; a shadow copy names in `shadow_of` the call that it copies.
+    `attempts` counts the requests made to upstreams, `trace` tells them in order (`name:outcome` joined by ` > `), for
+    `tidegate route explain`. `bound_nano_usd` is what was reserved.
+
     `gateway_id` names one life of one gateway process and `seq` counts its records from 1 without a hole: a hole that
     is seen later is a record that was lost.
     """
@@ -54,3 +58,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     error_code: str | None = None
     generation: int = 0
+    cache_write_tokens: int | None = None
+    bound_nano_usd: int | None = None
+    attempts: int = 0
+    trace: str | None = None
+    region: str | None = None
+    shadow_of: str | None = None

@@ -5,10 +5,12 @@ to the same words.
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tidegate.live.calls import CallRecord
 from tidegate.live.snapshot import Snapshot
 
-__all__ = ["Board", "Records"]
+__all__ = ["Board", "Content", "Contents", "Counters", "Records", "Report", "Standing", "Take"]
 
 
 class Board(Protocol):
@@ -41,6 +43,99 @@ class Records(Protocol):
 
     async def append(self, batch: Sequence[CallRecord]) -> None:
         """Store the batch whole; a record that is there already (same gateway_id and seq) is not doubled. Raises
+        Unavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway process asks for a slice: `wanted` of the counter's window, at least `least` (all or nothing below it).
+
+    `cap` is the one that the Snapshot of `generation` gives; the newest generation's cap holds. `ends_at_ms`: when the
+    window may be forgotten. `expires_s` 0: the slice of a dead process stays spent for its window (money, tokens,
+    requests); above: it comes back when the process has been silent for so long (parallel calls).
+    """
+
+    counter: str
+    window: str
+    ends_at_ms: int
+    cap: int
+    generation: int
+    wanted: int
+    least: int
+    expires_s: float = 0.0
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of slices since the last exchange: `settled` was spent, `returned` goes back unspent."""
+
+    counter: str
+    window: str
+    settled: int
+    returned: int
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A counter's window after an exchange. `granted` is the new slice (0: refused); `settled` is spent for good,
+    `held` is out in slices of all processes; settled + held <= cap always. `others_hold`: some of `held` is another
+    process's, so that waiting for a moment may help.
+    """
+
+    counter: str
+    window: str
+    granted: int
+    settled: int
+    held: int
+    cap: int
+    others_hold: bool = False
+
+
+class Counters(Protocol):
+    """Where all gateway processes share their limits and budgets. One verb, atomic over all that it is given."""
+
+    async def exchange(
+        self, gateway_id: str, seq: int, reports: Sequence[Report], takes: Sequence[Take]
+    ) -> Sequence[Standing]:
+        """Apply the reports, then the takes in order (each on its own: one refused does not undo another); return the
+        standing of every counter named in either, in order of first mention. With neither, a sign of life.
+
+        Idempotent by (gateway_id, seq), seq counting 1, 2, 3, ...: asked again, after an answer was lost, it returns
+        the same answer and changes nothing. Raises Unavailable when the store is away (nothing changed, or the same seq
+        will tell), or has lost what it knew (`counters_lost`: closed until `tidegate budget rebuild`).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said in one call: the request's fields and the answer's bytes (JSON, or server-sent events), as sent.
+
+    `subject` is whom it is about (the call's unit), for erasure. `shadow_of` pairs a shadow's content with the user's.
+    """
+
+    call_id: str
+    at_ms: int
+    expires_at_ms: int
+    route: str
+    endpoint: str
+    request: bytes
+    answer: bytes
+    subject: str | None = None
+    shadow_of: str | None = None
+
+
+class Contents(Protocol):
+    """Where the gateway leaves content, sealed; only for routes that opted in."""
+
+    async def put(self, batch: Sequence[Content]) -> None:
+        """Store the batch, sealed under the master key; a call_id that is there already is not doubled. Raises
         Unavailable.
         """
         ...

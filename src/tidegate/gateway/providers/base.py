@@ -1,36 +1,72 @@
-"""What a provider is: four verbs between our words and an upstream's dialect. Built-ins and plug-ins enter by the
-same door.
+"""What a provider is: five verbs between our words and an upstream's dialect. Built-ins and plug-ins enter by the same
+door.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+import msgspec
+
 from tidegate.gateway.call import Call, Reply
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.snapshot import Deployment
 
-__all__ = ["Provider"]
+__all__ = ["Ask", "Provider"]
+
+
+class Ask:
+    """What one upstream is asked: an endpoint that its provider speaks, and the fields in that endpoint's own words.
+
+    Made anew for each attempt; `payload` may be the call's own and is not changed. `model` is the upstream's id. `call`
+    is there to note usage, first token, finish reason and the like on.
+    """
+
+    __slots__ = ("call", "deployment", "endpoint", "model", "payload", "stream", "usage_wanted")
+
+    def __init__(
+        self, call: Call, endpoint: str, payload: dict[str, msgspec.Raw], deployment: Deployment, model: str
+    ) -> None:
+        self.call = call
+        self.endpoint = endpoint
+        self.payload = payload
+        self.deployment = deployment
+        self.model = model
+        self.stream = call.stream
+        self.usage_wanted = call.usage_wanted
+        """Whether the answer's reader wants OpenAI's usage chunk in a stream: a client that asked, or a dialect."""
 
 
 class Provider(Protocol):
-    """One dialect."""
+    """One dialect of upstreams."""
 
-    def target(self, deployment: Deployment, environ: Mapping[str, str]) -> Target:
-        """Prepare the deployment's address and headers; raises Invalid when its secret is not in the environment."""
-        ...
-
-    def encode(self, call: Call, deployment: Deployment) -> bytes:
-        """The body of the upstream's request."""
-        ...
-
-    def read(self, call: Call, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
-        """Turn a whole answer into a Reply and note usage on the Call; raises ProviderFailed for what is not an
-        answer.
+    def speaks(self, deployment: Deployment) -> frozenset[str]:
+        """The names of the endpoints that this upstream takes in their own words. Others are translated to
+        chat.completions, if it speaks that.
         """
         ...
 
-    def follow(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Turn a streamed answer into whole server-sent events, noting usage; raises ProviderFailed when it ends too
-        early.
+    def target(self, deployment: Deployment, environ: Mapping[str, str]) -> Target:
+        """Prepare the deployment's address and headers; a secret that is missing makes a target with a fault. Raises
+        Invalid.
+        """
+        ...
+
+    def request(self, target: Target, ask: Ask) -> bytes:
+        """The whole HTTP request, signed if need be; raises Invalid for what this upstream cannot be asked."""
+        ...
+
+    def streams(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether an answer with these headers is a stream that `follow` can read."""
+        ...
+
+    def read(self, ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
+        """Turn a whole answer into a Reply in the words of `ask.endpoint` and note usage on the Call; raises
+        ProviderFailed for what is not an answer.
+        """
+        ...
+
+    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Turn a streamed answer into whole server-sent events in the words of `ask.endpoint`, noting usage; raises
+        ProviderFailed when it ends too early.
         """
         ...

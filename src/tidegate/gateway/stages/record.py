@@ -69,6 +69,7 @@ class Record:
     def _sign(self, call: Call, reply: Reply) -> None:
         headers = reply.headers
         headers.append((b"x-request-id", call.call_id.encode()))
+        headers += call.reply_headers
         if call.prompt_version is not None:
             headers.append((b"x-tidegate-version", f"{call.prompt}@{call.prompt_version}".encode()))
         if call.overridden:
@@ -96,10 +97,11 @@ def _ending(call: Call, error: TidegateError) -> str:
 def _record(call: Call, status: int, journal: Journal) -> CallRecord:
     latency_s = time.perf_counter() - call.started_s
     usage, deployment, grant = call.usage, call.deployment, call.grant
-    inputs = outputs = cached = cost = None
+    inputs = outputs = cached = written = cost = None
     if usage is not None and deployment is not None:
         inputs, outputs, cached = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
-        cost = cost_nano_usd(deployment.price, inputs, outputs, cached)
+        written = usage.cache_write_tokens
+        cost = cost_nano_usd(deployment.price, inputs, outputs, cached, written)
     ttft_ms = tpot_ms = None
     if call.first_token_s is not None:
         ttft_ms = (call.first_token_s - call.started_s) * 1000
@@ -125,7 +127,7 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
         release_id=call.release_id,
         route=call.route,
         deployment=deployment.name if deployment else None,
-        upstream_model=deployment.upstream_model if deployment else None,
+        upstream_model=call.upstream_model,
         upstream_request_id=call.upstream_request_id,
         input_tokens=inputs,
         output_tokens=outputs,
@@ -136,4 +138,11 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
         finish_reason=call.finish_reason,
         error_code=call.error_code,
         generation=call.world.generation,
+        origin=call.origin,
+        cache_write_tokens=written,
+        bound_nano_usd=call.bound_nano_usd,
+        attempts=call.attempts,
+        trace=" > ".join(call.trace) if call.trace else None,
+        region=deployment.region or None if deployment else None,
+        shadow_of=call.shadow_of,
     )

@@ -59,7 +59,7 @@ class Resolve:
                 )
         if call.endpoint.name == "chat.completions":
             _decoded(payload, "messages", _LIST, "an array")
-        _deployment(call, alias)
+        _plan(call, alias)
         return await inner(call)
 
     def _prompt(self, call: Call, asked: str) -> str:
@@ -188,16 +188,21 @@ def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def _deployment(call: Call, alias: str) -> None:
-    world, grant = call.world, call.grant
-    route = world.routes.get(alias)
-    if route is not None and grant is not None:
-        name = route.by_environment.get(grant.environment, route.deployment)
-    else:
-        name = alias
-    deployment = world.deployments.get(name)
-    if deployment is None:
-        known = (*world.routes, *(n for n in world.deployments if n not in world.routes))
-        raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+def _plan(call: Call, alias: str) -> None:
+    grant = call.grant
+    assert grant is not None
+    plan = call.plan = call.world.plan(alias, grant.environment, grant.regions)
     call.route = alias
-    call.deployment = deployment
+    if plan.steps:
+        return
+    world = call.world
+    if not plan.known:
+        known = (*world.routes, *(name for name in world.deployments if name not in world.routes))
+        raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+    why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
+    raise Forbidden(
+        f"No deployment of the model {alias!r} may take this call ({why}).",
+        mend="Ask for another model, or ask the operator for a deployment in an allowed region.",
+        code="no_deployment_allowed",
+        param="model",
+    )

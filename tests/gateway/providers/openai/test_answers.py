@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.asking import ask, ask_chat
-from tests.support.calls import a_call
+from tests.support.calls import a_call, an_ask
 from tests.support.gateway import RunningGateway
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import Step, answer, chat, error, usage_of
@@ -84,7 +84,7 @@ JUNK = st.recursive(
 def test_any_json_object_is_an_answer(body: dict[str, Any]) -> None:
     data = json.dumps(body).encode()
     call = a_call()
-    reply = read_answer(call, 200, {}, data)
+    reply = read_answer(an_ask(call), 200, {}, data)
     assert reply.body == data
     for count in (call.usage.input_tokens, call.usage.output_tokens) if call.usage else ():
         assert count is None or count >= 0
@@ -93,7 +93,7 @@ def test_any_json_object_is_an_answer(body: dict[str, Any]) -> None:
 @given(st.binary(max_size=40), st.sampled_from([200, 201, 204, 302, 400, 401, 404, 429, 500, 503]))
 def test_any_bytes_are_an_answer_or_told(body: bytes, status: int) -> None:
     with contextlib.suppress(ProviderFailed):
-        reply = read_answer(a_call(), status, {}, body)
+        reply = read_answer(an_ask(), status, {}, body)
         assert reply.status == status
         json.loads(reply.body)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.calls import a_call, pieces_of
+from tests.support.calls import a_call, an_ask, pieces_of
 from tests.support.scene import CHAT
 from tests.support.wire import DONE, chat_events, chunk, event, pieces, usage_of
 from tidegate.gateway.call import Call
@@ -24,7 +24,7 @@ HIDDEN = event(chunk([], usage=usage_of()))
 
 
 async def followed(call: Call, parts: list[bytes], error: Exception | None = None) -> list[bytes]:
-    return [block async for block in follow(call, pieces_of(parts, error))]
+    return [block async for block in follow(an_ask(call), pieces_of(parts, error))]
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -84,7 +84,7 @@ async def test_a_stream_cut_at_any_event_is_told_from_a_whole_one(seen: int, bro
     events = chat_events()
     whole = seen == len(events) or (broken is None and seen == len(events) - 1)
     got: list[bytes] = []
-    code = await gathered(got, follow(a_call(STREAM), pieces_of(events[:seen], broken)))
+    code = await gathered(got, follow(an_ask(a_call(STREAM)), pieces_of(events[:seen], broken)))
     assert code == (None if whole else "provider_cut")
     assert got == events[:seen]
 
@@ -105,7 +105,7 @@ async def test_a_stream_cut_at_any_byte_is_told_from_a_whole_one(at: int) -> Non
     data = b"".join(chat_events())
     at %= len(data)
     blocks: list[bytes] = []
-    code = await gathered(blocks, follow(a_call(STREAM), pieces_of([data[:at]])))
+    code = await gathered(blocks, follow(an_ask(a_call(STREAM)), pieces_of([data[:at]])))
     got = b"".join(blocks)
     assert got == b"" or got.endswith(b"\n\n")
     assert data.startswith(got) or got == data
@@ -240,7 +240,7 @@ async def test_usage_null_is_no_usage() -> None:
 
 async def test_the_first_token_is_the_first_that_says_something() -> None:
     call = a_call(STREAM)
-    events = follow(call, pieces_of(chat_events(("", "Hi"))))
+    events = follow(an_ask(call), pieces_of(chat_events(("", "Hi"))))
     await anext(events)
     await anext(events)
     assert call.first_token_s is None

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias, TypeVar
 import msgspec
 
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Usage
+from tidegate.gateway.providers.base import Ask
 from tidegate.kernel.errors import ProviderFailed
 
 __all__ = ["SILENT", "UNREADABLE", "UsageFields", "message_of", "note_usage", "read_answer", "read_loosely"]
@@ -56,10 +57,11 @@ _ANSWER = msgspec.json.Decoder(Answer)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read_answer(call: Call, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
+def read_answer(ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
     """Note usage and finish reason on the call and return the reply with the upstream's own bytes; raises
     ProviderFailed.
     """
+    call = ask.call
     call.upstream_request_id = _word(headers.get(b"x-request-id"))
     if status != 200:
         return _refusal(call, status, headers, body)
@@ -75,21 +77,21 @@ def read_answer(call: Call, status: int, headers: Mapping[bytes, bytes], body: b
         raise ProviderFailed(
             f"The upstream answered 200 with an error: {message_of(answer.error)}", mend="Try again later."
         )
-    note_usage(call, answer.usage)
+    note_usage(ask, answer.usage)
     if answer.choices and answer.choices[0].finish_reason:
         call.finish_reason = answer.choices[0].finish_reason[:MAX_WORD]
     return Reply(200, [(b"content-type", headers.get(b"content-type", b"application/json"))], body)
 
 
-def note_usage(call: Call, usage: UsageFields | None) -> None:
+def note_usage(ask: Ask, usage: UsageFields | None) -> None:
     """Note what the upstream says it used. An embedding has no output: its count is a known 0."""
     if usage is None:
         return
     output = usage.completion_tokens
-    if output is None and call.endpoint.name == "embeddings":
+    if output is None and ask.endpoint == "embeddings":
         output = 0
     details = usage.prompt_tokens_details
-    call.usage = Usage(usage.prompt_tokens, output, details.cached_tokens if details else None)
+    ask.call.usage = Usage(usage.prompt_tokens, output, details.cached_tokens if details else None)
 
 
 def read_loosely(data: bytes | msgspec.Raw, kind: type[T]) -> T:

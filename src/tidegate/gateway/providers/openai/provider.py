@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
-from tidegate.gateway.call import Call, Reply
+from tidegate.gateway.call import Reply
 from tidegate.gateway.endpoints import ENDPOINTS
+from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.openai.answers import read_answer
-from tidegate.gateway.providers.openai.streams import follow
+from tidegate.gateway.providers.openai.streams import follow, is_event_stream
 from tidegate.gateway.upstream.target import Target, make_target
 from tidegate.kernel.errors import ProviderFailed
 from tidegate.live.snapshot import Deployment
@@ -17,6 +18,9 @@ __all__ = ["OpenAIProvider"]
 
 PATHS: Final = {endpoint.name: endpoint.upstream_path for endpoint in ENDPOINTS if endpoint.upstream_path}
 HEADERS = (("Content-Type", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "tidegate"))
+EVERYTHING = frozenset({"chat.completions", "completions", "embeddings", "responses"})
+WITHOUT_RESPONSES = EVERYTHING - {"responses"}
+COUNTED = frozenset({"chat.completions", "completions"})
 INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -45,21 +49,33 @@ class OpenAIProvider:
         target.total_timeout_s = deployment.total_timeout_s
         return target
 
-    def encode(self, call: Call, deployment: Deployment) -> bytes:
+    def speaks(self, deployment: Deployment) -> frozenset[str]:
+        """See `Provider`: everything, responses only where the upstream is said to have them."""
+        return EVERYTHING if deployment.native_responses else WITHOUT_RESPONSES
+
+    def request(self, target: Target, ask: Ask) -> bytes:
         """The client's body with the upstream's model name, and with usage asked for in streams."""
-        payload = call.payload
-        payload["model"] = msgspec.Raw(msgspec.json.encode(deployment.upstream_model))
-        if call.stream and not call.usage_wanted:
+        payload = {**ask.payload, "model": msgspec.Raw(msgspec.json.encode(ask.model))}
+        if ask.stream and ask.endpoint in COUNTED and ask.deployment.stream_usage and not _asks_usage(ask):
             payload["stream_options"] = _with_usage(payload.get("stream_options"))
-        return msgspec.json.encode(payload)
+        return target.request(ask.endpoint, msgspec.json.encode(payload))
 
-    def read(self, call: Call, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
+    def streams(self, headers: Mapping[bytes, bytes]) -> bool:
+        """See `Provider`."""
+        return is_event_stream(headers)
+
+    def read(self, ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
         """See `read_answer`."""
-        return read_answer(call, status, headers, body)
+        return read_answer(ask, status, headers, body)
 
-    def follow(self, call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """See `streams.follow`."""
-        return follow(call, chunks)
+        return follow(ask, chunks)
+
+
+def _asks_usage(ask: Ask) -> bool:
+    """The client's own words ask for it already; a dialect wants it without a word in the payload."""
+    return ask.usage_wanted and ask.payload is ask.call.payload
 
 
 def _with_usage(options: msgspec.Raw | None) -> msgspec.Raw:

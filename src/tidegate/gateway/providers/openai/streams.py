@@ -7,11 +7,11 @@ or, for servers that do not send it, when every choice had its finish_reason; an
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
-from tidegate.gateway.call import Call
+from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.openai.answers import (
     SILENT,
     UNREADABLE,
@@ -22,7 +22,7 @@ from tidegate.gateway.providers.openai.answers import (
 )
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["follow"]
+__all__ = ["follow", "is_event_stream"]
 
 MAX_EVENT_BYTES = 8 << 20
 MAX_WORD = 64
@@ -59,11 +59,20 @@ class Chunk(msgspec.Struct):
 _CHUNK = msgspec.json.Decoder(Chunk)
 
 
-async def follow(call: Call, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def is_event_stream(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether an answer with these headers is made of server-sent events that can be read as they are."""
+    return (
+        headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
+        and headers.get(b"content-encoding", b"identity").lower() == b"identity"
+    )
+
+
+async def follow(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield whole events as they complete; raises ProviderFailed (`provider_cut`, or the upstream's own error) when it
     ends too early.
     """
-    tap = _Tap(call)
+    call = ask.call
+    tap = _Tap(ask)
     rest = b""
     try:
         async for chunk in chunks:
@@ -97,16 +106,17 @@ def _unix(data: bytes) -> bytes:
 class _Tap:
     """Reads along. Once the first token was seen, a block is parsed only when it holds something noteworthy."""
 
-    __slots__ = ("call", "finished")
+    __slots__ = ("ask", "call", "finished")
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.call = ask.call
         self.finished: set[int] = set()
 
     @property
     def complete(self) -> bool:
         """[DONE] came, or all the choices that were asked for have finished."""
-        return self.call.whole or len(self.finished) >= _choices_asked(self.call)
+        return self.call.whole or len(self.finished) >= _choices_asked(self.ask)
 
     def note(self, block: bytes) -> bytes:
         """Note what the block says and return what the client shall see of it."""
@@ -146,8 +156,8 @@ class _Tap:
                 call.finish_reason = choice.finish_reason[:MAX_WORD]
                 self.finished.add(choice.index)
         if chunk.usage is not None:
-            note_usage(call, chunk.usage)
-            if strict and not chunk.choices and not call.usage_wanted:
+            note_usage(self.ask, chunk.usage)
+            if strict and not chunk.choices and not self.ask.usage_wanted:
                 return b""  # the client did not ask for it
         return event
 
@@ -160,8 +170,8 @@ def _unreadable(why: str) -> ProviderFailed:
     )
 
 
-def _choices_asked(call: Call) -> int:
-    raw = call.payload.get("n")
+def _choices_asked(ask: Ask) -> int:
+    raw = ask.payload.get("n")
     try:
         return max(1, msgspec.json.decode(raw, type=int)) if raw is not None else 1
     except UNREADABLE:

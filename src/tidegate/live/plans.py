@@ -1,0 +1,139 @@
+"""Plans: which deployments a call may go to, in which order of steps, and why the others may not. Pure: the gateway
+plans with it, and `tidegate route explain` shows the same plan.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from tidegate.live.snapshot import Breaker, Choice, Deployment, Retry, Route, Snapshot
+
+__all__ = ["Candidate", "Excluded", "Plan", "Step", "make_plan"]
+
+ADAPTER = ":"
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A deployment that may be called. `upstream_model` is what it is asked for: its own model, or a LoRA adapter."""
+
+    deployment: Deployment
+    upstream_model: str
+    weight: int = 1
+    priority: int = 0
+
+
+class Excluded(msgspec.Struct, frozen=True):
+    """A deployment that may not, and why, in words for its operator."""
+
+    deployment: str
+    why: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of the chain: an alias with its policy over the candidates that are left."""
+
+    alias: str
+    strategy: str
+    candidates: tuple[Candidate, ...]
+    retry: Retry = Retry()
+    breaker: Breaker = Breaker()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole chain. `steps` is empty when nothing may be called; then `excluded` says why."""
+
+    alias: str
+    known: bool
+    steps: tuple[Step, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+
+    @property
+    def candidates(self) -> Iterator[Candidate]:
+        """Every candidate of every step: what a bound on the call's cost must cover."""
+        return (candidate for step in self.steps for candidate in step.candidates)
+
+
+def make_plan(snapshot: Snapshot, alias: str, environment: str, regions: tuple[str, ...] = ()) -> Plan:
+    """Plan a call of `alias` (`alias:adapter` for a LoRA adapter) in an environment, for a key bound to `regions`.
+
+    Fail closed: with regions, of the key's or of the asked route's, a deployment of another region or of none is
+    excluded from every step, fallbacks too.
+    """
+    base, adapter = _split(snapshot, alias)
+    links = tuple(_chain(snapshot, base, environment))
+    bounds = tuple(frozenset(one) for one in (regions, _regions(snapshot, base)) if one)
+    steps, excluded = [], []
+    for name, route, choices in links:
+        candidates = []
+        for choice in choices:
+            found = _candidate(snapshot, choice, adapter, bounds)
+            if isinstance(found, Candidate):
+                candidates.append(found)
+            else:
+                excluded.append(found)
+        if candidates:
+            policy = route or Route(alias=name, deployment=name)
+            steps.append(
+                Step(
+                    alias=name,
+                    strategy=policy.strategy,
+                    candidates=tuple(candidates),
+                    retry=policy.retry,
+                    breaker=policy.breaker,
+                )
+            )
+    return Plan(alias=alias, known=bool(links), steps=tuple(steps), excluded=tuple(excluded))
+
+
+def _split(snapshot: Snapshot, alias: str) -> tuple[str, str | None]:
+    """The alias and its adapter; a name that is there as it stands has none."""
+    if ADAPTER not in alias or alias in snapshot.routes or alias in snapshot.deployments:
+        return alias, None
+    base, _, adapter = alias.partition(ADAPTER)
+    return base, adapter
+
+
+def _regions(snapshot: Snapshot, alias: str) -> tuple[str, ...]:
+    route = snapshot.routes.get(alias)
+    return route.regions if route else ()
+
+
+def _chain(snapshot: Snapshot, alias: str, environment: str) -> Iterator[tuple[str, Route | None, tuple[Choice, ...]]]:
+    """The asked route, then its fallbacks in order, each once; a fallback's own fallbacks are not followed."""
+    seen: set[str] = set()
+    first = snapshot.routes.get(alias)
+    for name in (alias, *(first.fallbacks if first else ())):
+        if name in seen:
+            continue
+        seen.add(name)
+        route = snapshot.routes.get(name)
+        if route is not None:
+            yield name, route, _choices(route, environment)
+        elif name in snapshot.deployments:
+            yield name, None, (Choice(name),)
+
+
+def _choices(route: Route, environment: str) -> tuple[Choice, ...]:
+    own = route.by_environment.get(environment)
+    if own is not None:
+        return (Choice(own),)
+    return route.choices or (Choice(route.deployment),)
+
+
+def _candidate(
+    snapshot: Snapshot, choice: Choice, adapter: str | None, bounds: tuple[frozenset[str], ...]
+) -> Candidate | Excluded:
+    deployments: Mapping[str, Deployment] = snapshot.deployments
+    one = deployments.get(choice.deployment)
+    if one is None:
+        return Excluded(choice.deployment, "it is not configured")
+    for allowed in bounds:
+        if one.region not in allowed:
+            where = f"its region is {one.region!r}" if one.region else "it names no region"
+            return Excluded(one.name, f"{where}, and only {', '.join(sorted(allowed))} is allowed")
+    model = one.upstream_model
+    if adapter is not None:
+        if adapter not in one.adapters:
+            return Excluded(one.name, f"it has no adapter {adapter!r}")
+        model = one.adapters[adapter]
+    return Candidate(one, model, choice.weight, choice.priority)

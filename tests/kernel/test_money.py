@@ -6,10 +6,20 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.kernel.money import Price, cost_nano_usd, pico_usd_per_token, usd_text
+from tidegate.kernel.money import Price, PriceTier, bound_nano_usd, cost_nano_usd, pico_usd_per_token, usd_text
 
 tokens = st.integers(0, 10**9)
 prices = st.integers(0, 10**9)
+rates = {
+    "input_pico_usd_per_token": prices,
+    "output_pico_usd_per_token": prices,
+    "cached_input_pico_usd_per_token": st.none() | prices,
+    "cache_write_pico_usd_per_token": st.none() | prices,
+}
+tiers = st.lists(st.builds(PriceTier, above_input_tokens=tokens, **rates), max_size=3).map(
+    lambda found: tuple(sorted(found, key=lambda tier: tier.above_input_tokens))
+)
+tiered = st.builds(Price, tiers=tiers, **rates)
 
 
 def test_a_published_price_carries_over_without_rounding() -> None:
@@ -61,3 +71,24 @@ def test_amounts_print_with_the_digits_they_need() -> None:
     assert usd_text(1) == "$0.000000001"
     assert usd_text(1_500_000_000) == "$1.50"
     assert usd_text(12_345_678_900) == "$12.3456789"
+
+
+@given(tiered, tokens, tokens, st.none() | tokens, st.none() | tokens, tokens, tokens)
+def test_no_call_within_its_tokens_costs_more_than_its_bound(
+    price: Price, inputs: int, outputs: int, cached: int | None, written: int | None, more_in: int, more_out: int
+) -> None:
+    cost = cost_nano_usd(price, inputs, outputs, cached, written)
+    assert cost is not None
+    assert 0 <= cost <= bound_nano_usd(price, inputs + more_in, outputs + more_out)
+
+
+def test_a_long_input_is_priced_at_its_tier_and_written_cache_at_its_own_price() -> None:
+    price = Price(
+        input_pico_usd_per_token=1000,
+        output_pico_usd_per_token=5000,
+        cache_write_pico_usd_per_token=1250,
+        tiers=(PriceTier(above_input_tokens=100, input_pico_usd_per_token=2000, output_pico_usd_per_token=7000),),
+    )
+    assert cost_nano_usd(price, 100, 10) == 150
+    assert cost_nano_usd(price, 101, 10) == 272
+    assert cost_nano_usd(price, 100, 0, 0, 40) == 110

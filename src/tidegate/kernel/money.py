@@ -58,11 +58,13 @@ def cost_nano_usd(
         if input_tokens > tier.above_input_tokens:
             rate = tier
     plain = rate.input_pico_usd_per_token
+    cached = min(cached_input_tokens or 0, input_tokens)
+    written = min(cache_write_tokens or 0, input_tokens - cached)
     pico = input_tokens * plain + output_tokens * rate.output_pico_usd_per_token
-    if cached_input_tokens and rate.cached_input_pico_usd_per_token is not None:
-        pico += min(cached_input_tokens, input_tokens) * (rate.cached_input_pico_usd_per_token - plain)
-    if cache_write_tokens and rate.cache_write_pico_usd_per_token is not None:
-        pico += min(cache_write_tokens, input_tokens) * (rate.cache_write_pico_usd_per_token - plain)
+    if cached and rate.cached_input_pico_usd_per_token is not None:
+        pico += cached * (rate.cached_input_pico_usd_per_token - plain)
+    if written and rate.cache_write_pico_usd_per_token is not None:
+        pico += written * (rate.cache_write_pico_usd_per_token - plain)
     return -(-pico // 1000)
 
 

@@ -3,13 +3,17 @@
 import contextlib
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from tidegate.kernel.errors import Invalid, TidegateError
 
-__all__ = ["Target", "make_target", "refusing_target"]
+if TYPE_CHECKING:
+    from tidegate.gateway.ports import Upstreams
+
+__all__ = ["Signer", "Target", "make_target", "refusing_target"]
 
 PLAIN = re.compile(r"[!-~]+")
 FRAMING = ("connection", "content-length", "host", "transfer-encoding")
@@ -17,13 +21,24 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+class Signer(Protocol):
+    """Says who asks, anew for each request: a signature over it, or a token that changes."""
+
+    def lines(self, target: "Target", path: str, body: bytes) -> str:
+        """The header lines for one POST to this path (as it stands on the wire), each ended by CRLF."""
+        ...
+
+
 class Target:
     """Where a deployment's requests go. `key` groups connections: same host, port and security. Times in seconds.
 
-    A target with a `fault` cannot be called: its calls are refused with it.
+    A target with a `fault` cannot be called: its calls are refused with it. One that has `prepare` is made ready with
+    it before each request (a token is fetched); it returns at once when there is nothing to do.
     """
 
     __slots__ = (
+        "authority",
+        "base_path",
         "connect_timeout_s",
         "fault",
         "first_token_timeout_s",
@@ -31,8 +46,11 @@ class Target:
         "host",
         "idle_timeout_s",
         "key",
+        "lines",
         "name",
         "port",
+        "prepare",
+        "signer",
         "tls",
         "total_timeout_s",
     )
@@ -43,7 +61,12 @@ class Target:
         self.port = port
         self.tls = tls
         self.key = (host, port, tls is not None)
+        self.authority = host
+        self.base_path = ""
+        self.lines = ""
         self.heads: dict[str, bytes] = {}
+        self.prepare: Callable[[Upstreams], Awaitable[None]] | None = None
+        self.signer: Signer | None = None
         self.fault: TidegateError | None = None
         self.connect_timeout_s = 5.0
         self.first_token_timeout_s = 60.0
@@ -53,6 +76,13 @@ class Target:
     def request(self, endpoint: str, body: bytes) -> bytes:
         """The bytes of one request: the endpoint's head, the body's length, the body."""
         return b"%b%d\r\n\r\n%b" % (self.heads[endpoint], len(body), body)
+
+    def post(self, path: str, body: bytes) -> bytes:
+        """The bytes of one request to a path of its own under the base URL, query and all, signed if need be."""
+        path = self.base_path + path
+        signed = self.signer.lines(self, path, body) if self.signer is not None else ""
+        lines = f"Host: {self.authority}\r\n{self.lines}{signed}Content-Length: {len(body)}"
+        return f"POST {path} HTTP/1.1\r\n{lines}\r\n\r\n".encode("latin-1") + body
 
 
 @cache
@@ -75,11 +105,12 @@ def make_target(name: str, base_url: str, paths: Mapping[str, str], headers: Map
                 mend="Mend it: model.headers in tidegate.yaml, or the variable that api_key_env names.",
                 code="invalid_header",
             )
-    lines = "".join(f"{header}: {value}\r\n" for header, value in headers.items())
-    base = parts.path.rstrip("/")
+    target.lines = "".join(f"{header}: {value}\r\n" for header, value in headers.items())
+    target.base_path = parts.path.rstrip("/")
+    target.authority = parts.netloc.rpartition("@")[2]
     for endpoint, path in paths.items():
-        head = f"POST {base}{path} HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\n{lines}Content-Length: "
-        target.heads[endpoint] = head.encode("latin-1")
+        start = f"POST {target.base_path}{path} HTTP/1.1\r\nHost: {target.authority}\r\n"
+        target.heads[endpoint] = f"{start}{target.lines}Content-Length: ".encode("latin-1")
     return target
 
 

@@ -54,11 +54,15 @@ class OpenAIProvider:
         return EVERYTHING if deployment.native_responses else WITHOUT_RESPONSES
 
     def request(self, target: Target, ask: Ask) -> bytes:
+        """See `body`."""
+        return target.request(ask.endpoint, self.body(ask))
+
+    def body(self, ask: Ask) -> bytes:
         """The client's body with the upstream's model name, and with usage asked for in streams."""
         payload = {**ask.payload, "model": msgspec.Raw(msgspec.json.encode(ask.model))}
         if ask.stream and ask.endpoint in COUNTED and ask.deployment.stream_usage and not _asks_usage(ask):
             payload["stream_options"] = _with_usage(payload.get("stream_options"))
-        return target.request(ask.endpoint, msgspec.json.encode(payload))
+        return msgspec.json.encode(payload)
 
     def streams(self, headers: Mapping[bytes, bytes]) -> bool:
         """See `Provider`."""

@@ -1,0 +1,1 @@
+"""Amazon Bedrock by its Converse API."""

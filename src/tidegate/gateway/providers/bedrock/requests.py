@@ -1,0 +1,274 @@
+"""Requests in Converse's words.
+
+Fields: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html (read 2026-11). `top_k` goes
+into additionalModelRequestFields, reasoning_effort into outputConfig.effort, a JSON schema into its textFormat.
+`cache_control` becomes a cachePoint behind its part. Reasoning blocks come as `extra_content.bedrock.reasoning` of a
+message, and are sent back from there, signed as they were. `detail` of an image is left out.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.chatfields import Chat, Message, Part, Tool
+from tidegate.gateway.providers.chatwords import (
+    arguments_of,
+    data_url,
+    read_chat,
+    stops,
+    text_of,
+    unsupported,
+)
+
+__all__ = ["converse_body"]
+
+NAME = "Bedrock's Converse API"
+NO_WORD = ("frequency_penalty", "logprobs", "n", "presence_penalty", "seed", "top_logprobs")
+PASSED: Final = (
+    "additionalModelRequestFields",
+    "additionalModelResponseFieldPaths",
+    "guardrailConfig",
+    "performanceConfig",
+    "promptVariables",
+    "requestMetadata",
+)
+"""Converse's own fields, which may be asked for beside those of chat.completions."""
+IMAGES: Final = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
+DOCUMENTS: Final = {
+    "application/msword": "doc",
+    "application/pdf": "pdf",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/markdown": "md",
+    "text/plain": "txt",
+}
+AUDIO = ("aac", "flac", "m4a", "mp3", "ogg", "opus", "wav", "webm")
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+TIERS = ("flex", "priority", "reserved")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+_UNNAMED = re.compile(r"[^A-Za-z0-9()\[\]-]+")
+Object = dict[str, Any]
+
+
+def converse_body(ask: Ask) -> bytes:
+    """The body of converse and converse-stream; raises Invalid."""
+    chat = read_chat(ask.payload, NAME, no=NO_WORD, more=PASSED)
+    system, messages = _messages(chat)
+    body: Object = {**chat.more, "messages": messages}
+    if system:
+        body["system"] = system
+    for name, value in (
+        ("inferenceConfig", _settings(chat)),
+        ("toolConfig", _tools(chat)),
+        ("outputConfig", _output(chat)),
+    ):
+        if value:
+            body[name] = value
+    if chat.top_k is not None:
+        body["additionalModelRequestFields"] = {"top_k": chat.top_k} | _given(chat, "additionalModelRequestFields")
+    if chat.service_tier is not None:
+        if chat.service_tier not in TIERS:
+            raise unsupported(f"{NAME} has no tier {chat.service_tier!r}", "service_tier")
+        body["serviceTier"] = {"type": chat.service_tier}
+    return msgspec.json.encode(body)
+
+
+def _given(chat: Chat, name: str) -> Object:
+    found = chat.more.get(name, {})
+    if not isinstance(found, dict):
+        raise unsupported(f"{name} is no object", name, "Send an object.")
+    return found
+
+
+def _messages(chat: Chat) -> tuple[list[Object], list[Object]]:
+    """System blocks, and the turns: they must alternate, so that neighbours of one role are one turn."""
+    system: list[Object] = []
+    messages: list[Object] = []
+    for number, message in enumerate(chat.messages):
+        where = f"messages[{number}]"
+        if message.role in ("system", "developer"):
+            text_of(message, where)
+            system.extend(_blocks(message, where))
+            continue
+        role, blocks = _turn(message, where)
+        if not blocks:
+            continue
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"].extend(blocks)
+        else:
+            messages.append({"role": role, "content": blocks})
+    return system, messages
+
+
+def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
+    if message.role == "user":
+        return "user", list(_blocks(message, where))
+    if message.role == "assistant":
+        return "assistant", [*_reasoning(message, where), *_blocks(message, where), *_calls(message, where)]
+    if message.role == "tool":
+        if not message.tool_call_id:
+            raise unsupported("A tool's message names no call", f"{where}.tool_call_id", "Send the call's id.")
+        text = text_of(message, where)
+        content = [{"text": text}] if text else []
+        return "user", [{"toolResult": {"toolUseId": _call_id(message.tool_call_id), "content": content}}]
+    raise unsupported(f"{NAME} has no role {message.role!r}", f"{where}.role")
+
+
+def _reasoning(message: Message, where: str) -> list[Object]:
+    own = (message.extra_content or {}).get("bedrock")
+    blocks = own.get("reasoning", []) if isinstance(own, dict) else []
+    if not isinstance(blocks, list):
+        raise unsupported(
+            "It is no array", f"{where}.extra_content.bedrock.reasoning", "Send the message back as it came."
+        )
+    return [{"reasoningContent": block} for block in blocks]
+
+
+def _calls(message: Message, where: str) -> Iterator[Object]:
+    for number, call in enumerate(message.tool_calls or ()):
+        arguments = arguments_of(call, f"{where}.tool_calls[{number}]")
+        use = {"toolUseId": _call_id(call.id), "name": call.function.name, "input": arguments}
+        yield {"toolUse": use}
+
+
+def _call_id(call_id: str) -> str:
+    """An id of another provider's may hold signs that Bedrock refuses: then its hash stands for it, always the same."""
+    return call_id if _CALL_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode(errors="replace")).hexdigest()
+
+
+def _blocks(message: Message, where: str) -> Iterator[Object]:
+    """The content's blocks. Empty texts are left out: Bedrock refuses them, and they say nothing."""
+    if isinstance(message.content, str):
+        if message.content:
+            yield {"text": message.content}
+        return
+    for number, part in enumerate(message.content or ()):
+        block = _block(part, f"{where}.content[{number}]")
+        if block is not None:
+            yield block
+        if part.cache_control is not None:
+            yield _cache_point(part.cache_control)
+
+
+def _block(part: Part, where: str) -> Object | None:
+    if part.type in ("text", "refusal"):
+        text = part.text or part.refusal
+        return {"text": text} if text else None
+    if part.type == "image_url" and part.image_url is not None:
+        return {"image": _image(part.image_url.url, where)}
+    if part.type == "input_audio" and part.input_audio is not None:
+        if part.input_audio.format not in AUDIO:
+            raise unsupported(f"{NAME} does not hear {part.input_audio.format}", f"{where}.input_audio.format")
+        return {"audio": {"format": part.input_audio.format, "source": {"bytes": part.input_audio.data}}}
+    if part.type == "file" and part.file is not None:
+        return {"document": _document(part, where)}
+    raise unsupported(f"{NAME} has no part of the type {part.type!r}, or it is empty", where)
+
+
+def _image(url: str, where: str) -> Object:
+    inline = data_url(url)
+    if inline is not None and inline[0] in IMAGES:
+        return {"format": IMAGES[inline[0]], "source": {"bytes": inline[1]}}
+    ending = url.rpartition(".")[2].lower().replace("jpg", "jpeg")
+    if url.startswith("s3://") and ending in IMAGES.values():
+        return {"format": ending, "source": {"s3Location": {"uri": url}}}
+    raise unsupported(
+        f"{NAME} takes no image by this address or of this kind",
+        f"{where}.image_url.url",
+        "Send a data URL of a PNG, JPEG, GIF or WebP, or an s3:// address with such an ending.",
+    )
+
+
+def _document(part: Part, where: str) -> Object:
+    assert part.file is not None
+    inline = data_url(part.file.file_data or "")
+    if inline is None or inline[0] not in DOCUMENTS:
+        raise unsupported(f"{NAME} takes no file by its id or of this kind", f"{where}.file", "Send its data URL.")
+    name = _UNNAMED.sub(" ", part.file.filename or "").strip()[:200] or "document"
+    return {"format": DOCUMENTS[inline[0]], "name": name, "source": {"bytes": inline[1]}}
+
+
+def _cache_point(control: Object) -> Object:
+    lasting = {"ttl": control["ttl"]} if "ttl" in control else {}
+    return {"cachePoint": {"type": "default", **lasting}}
+
+
+def _settings(chat: Chat) -> Object:
+    """`inferenceConfig`."""
+    words = {
+        "maxTokens": chat.output_tokens,
+        "temperature": chat.temperature,
+        "topP": chat.top_p,
+        "stopSequences": stops(chat) or None,
+    }
+    return {name: value for name, value in words.items() if value is not None}
+
+
+def _tools(chat: Chat) -> Object:
+    """`toolConfig`. Converse cannot be told `none`: then the tools are not told, which it takes as long as no message
+    holds a call.
+    """
+    if chat.parallel_tool_calls is False:
+        raise unsupported(f"{NAME} cannot be kept from calling several tools at once", "parallel_tool_calls")
+    if chat.tool_choice == "none":
+        if any(message.tool_calls or message.role == "tool" for message in chat.messages):
+            raise unsupported(f"{NAME} cannot keep a model from its tools once one was called", "tool_choice")
+        return {}
+    config: Object = {"tools": [one for tool in chat.tools for one in _tool(tool)]} if chat.tools else {}
+    if chat.tool_choice is not None:
+        config["toolChoice"] = _choice(chat.tool_choice)
+    return config
+
+
+def _tool(tool: Tool) -> Iterator[Object]:
+    assert tool.function is not None
+    function = tool.function
+    spec: Object = {
+        "name": function.name,
+        "inputSchema": {"json": function.parameters or {"type": "object", "properties": {}}},
+    }
+    if function.description:
+        spec["description"] = function.description
+    if function.strict is not None:
+        spec["strict"] = function.strict
+    yield {"toolSpec": spec}
+    if tool.cache_control is not None:
+        yield _cache_point(tool.cache_control)
+
+
+def _choice(choice: str | Object) -> Object:
+    if choice == "auto":
+        return {"auto": {}}
+    if choice == "required":
+        return {"any": {}}
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if isinstance(function, dict) and isinstance(function.get("name"), str):
+        return {"tool": {"name": function["name"]}}
+    raise unsupported(f"{NAME} cannot be told this choice of tools", "tool_choice")
+
+
+def _output(chat: Chat) -> Object:
+    """`outputConfig`."""
+    output: Object = {}
+    if chat.reasoning_effort is not None:
+        if chat.reasoning_effort not in EFFORTS:
+            raise unsupported(f"{NAME} has no effort {chat.reasoning_effort!r}", "reasoning_effort")
+        output["effort"] = chat.reasoning_effort
+    asked = chat.response_format
+    if asked is None or asked.type == "text":
+        return output
+    if asked.type != "json_schema" or asked.json_schema is None or asked.json_schema.schema is None:
+        raise unsupported(f"{NAME} makes JSON by a schema only", "response_format", "Send a json_schema.")
+    schema = asked.json_schema
+    words = {"schema": msgspec.json.encode(schema.schema).decode(), "name": schema.name}
+    if schema.description:
+        words["description"] = schema.description
+    output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": words}}
+    return output

@@ -10,7 +10,7 @@ import msgspec
 from tidegate.live.calls import CallRecord
 from tidegate.live.snapshot import Snapshot
 
-__all__ = ["Board", "Content", "Contents", "Counters", "Records", "Report", "Standing", "Take"]
+__all__ = ["Board", "Content", "Contents", "Counters", "Line", "Records", "Standing"]
 
 
 class Board(Protocol):
@@ -52,12 +52,15 @@ class Records(Protocol):
         ...
 
 
-class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway process asks for a slice: `wanted` of the counter's window, at least `least` (all or nothing below it).
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What one gateway process says of one counter's window in an exchange: what became of its slices since the last
+    one, and what it wants.
 
-    `cap` is the one that the Snapshot of `generation` gives; the newest generation's cap holds. `ends_at_ms`: when the
-    window may be forgotten. `expires_s` 0: the slice of a dead process stays spent for its window (money, tokens,
-    requests); above: it comes back when the process has been silent for so long (parallel calls).
+    `settled` was spent, `returned` goes back unspent (negative: so much of `settled` was spent without a slice, which
+    limits that do not block do). `wanted` is asked for, at least `least` of it or nothing; 0: nothing. `cap` is the one
+    of the Snapshot of `generation`; the newest generation's cap holds. `ends_at_ms`: when the window ends. `expires_s`
+    0: the slice of a dead process stays spent for its window (money, tokens, requests); above: it comes back when the
+    process has been silent for so long (parallel calls).
     """
 
     counter: str
@@ -65,24 +68,17 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     ends_at_ms: int
     cap: int
     generation: int
-    wanted: int
-    least: int
+    settled: int = 0
+    returned: int = 0
+    wanted: int = 0
+    least: int = 0
     expires_s: float = 0.0
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of slices since the last exchange: `settled` was spent, `returned` goes back unspent."""
-
-    counter: str
-    window: str
-    settled: int
-    returned: int
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """A counter's window after an exchange. `granted` is the new slice (0: refused); `settled` is spent for good,
-    `held` is out in slices of all processes; settled + held <= cap always. `others_hold`: some of `held` is another
-    process's, so that waiting for a moment may help.
+    `held` is out in slices of all processes. settled + held <= cap always, but for limits that do not block.
+    `others_hold`: some of `held` is another process's, so that waiting for a moment may help.
     """
 
     counter: str
@@ -97,11 +93,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Counters(Protocol):
     """Where all gateway processes share their limits and budgets. One verb, atomic over all that it is given."""
 
-    async def exchange(
-        self, gateway_id: str, seq: int, reports: Sequence[Report], takes: Sequence[Take]
-    ) -> Sequence[Standing]:
-        """Apply the reports, then the takes in order (each on its own: one refused does not undo another); return the
-        standing of every counter named in either, in order of first mention. With neither, a sign of life.
+    async def exchange(self, gateway_id: str, seq: int, lines: Sequence[Line]) -> Sequence[Standing]:
+        """Apply the lines in order (each on its own: one refused does not undo another) and return each one's standing.
+        Without lines, a sign of life.
 
         Idempotent by (gateway_id, seq), seq counting 1, 2, 3, ...: asked again, after an answer was lost, it returns
         the same answer and changes nothing. Raises Unavailable when the store is away (nothing changed, or the same seq

@@ -1,0 +1,1 @@
+"""Stores in memory: for one process alone, and for tests."""

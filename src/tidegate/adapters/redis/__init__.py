@@ -1,0 +1,1 @@
+"""Redis: the counters that all gateways share, at the speed of memory."""

@@ -1,0 +1,314 @@
+"""The Ledger: holds and settles in memory, and exchanges slices with the shared store in the background.
+
+Exact across processes: money is held only from slices that the store gave out, and the store never gives out more
+than the cap. A process that dies leaves its slices spent for their window. Exact given the bound: a call that costs
+more than it could by its bound (a provider that counts otherwise, a price that changed) is settled in full and counted.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from tidegate.gateway.call import Call
+from tidegate.gateway.ledger.holds import CallHold, Need
+from tidegate.gateway.ledger.refusals import price_unknown, refused, told_on
+from tidegate.gateway.ledger.rules import Counted, Rulebook
+from tidegate.gateway.ledger.slices import Slice
+from tidegate.kernel.errors import TidegateError, Unavailable
+from tidegate.live.ports import Counters, Line
+from tidegate.live.snapshot import LimitRule
+from tidegate.live.windows import window_at
+
+__all__ = ["Ledger"]
+
+log = logging.getLogger(__name__)
+
+REPORT_S = 0.1
+NEAR_S = 0.02
+AGAIN_S = 0.25
+LIFE_S = 3.0
+PATIENCE_S = 0.15
+OVER_LOGGED_S = 60.0
+
+
+class _Waiter:
+    """A call that waits for slices: everything it needs, or nothing."""
+
+    __slots__ = ("asked", "done", "needs", "until_s")
+
+    def __init__(self, needs: list[Need], done: "asyncio.Future[None]", until_s: float) -> None:
+        self.needs = needs
+        self.done = done
+        self.until_s = until_s
+        self.asked = False
+
+
+class Ledger:
+    """Fills `gateway.ports.Ledger`. Life: `adopt` each generation's rules, `start`, many `hold`, `stop`."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        gateway_id: str,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.bound_violations = 0
+        self.refusals: dict[str, int] = {}
+        self.fault: str | None = None
+        self._counters = counters
+        self._gateway_id = gateway_id
+        self._now_ms = now_ms
+        self._patience_s = patience_s
+        self._book = Rulebook((), 0)
+        self._slices: dict[str, Slice] = {}
+        self._ended: list[Slice] = []
+        self._waiters: deque[_Waiter] = deque()
+        self._seq = 0
+        self._unanswered: tuple[list[Slice], list[Line]] | None = None
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._over_logged_s = 0.0
+        self._told_s = 0.0
+        self._stopping = False
+
+    def adopt(self, rules: Sequence[LimitRule], generation: int) -> None:
+        """These rules hold from now on. A slice whose rule is gone or changed is given back at once."""
+        if generation <= self._book.generation and self._book.rules:
+            return
+        self._book = Rulebook(rules, generation)
+        for counter, slice_ in list(self._slices.items()):
+            if self._book.rules.get(slice_.rule.name) != slice_.rule:
+                self._end(counter)
+
+    def counts(self, call: Call) -> tuple[Counted, ...]:
+        """The rules that count this call, each with its counter."""
+        return self._book.counted(call)
+
+    async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> CallHold:
+        """See `gateway.ports.Ledger`."""
+        now_ms, now_s = self._now_ms(), time.monotonic()
+        needs: list[Need] = []
+        enough = True
+        for rule, counter in self._book.counted(call):
+            slice_ = self._slices.get(counter)
+            if slice_ is None or now_ms >= slice_.ends_at_ms:
+                slice_ = self._open(rule, counter, now_ms)
+            slice_.used_s = now_s
+            need = self._need(rule, nano_usd, tokens)
+            needs.append((slice_, need))
+            if slice_.free < need:
+                enough = False
+        if not enough:
+            await self._wait_for(needs)
+        else:
+            for slice_, need in needs:
+                slice_.free -= need
+                slice_.held += need
+        told_on(call, needs, now_ms)
+        return CallHold(needs, self._touched, self._over)
+
+    def start(self) -> None:
+        """Begin to exchange."""
+        self._task = asyncio.create_task(self._run(), name="ledger")
+
+    async def stop(self) -> None:
+        """Report and give back everything; call when no call is under way any more."""
+        self._stopping = True
+        self._wake.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await asyncio.wait({self._task})
+            self._task.cancel()
+        for counter in list(self._slices):
+            self._end(counter)
+        with contextlib.suppress(TidegateError, TimeoutError):
+            async with asyncio.timeout(5):
+                while self._unanswered is not None or self._ended:
+                    await self._exchange()
+        if self._ended or self._unanswered is not None:
+            log.error("the last slices could not be given back; they stay spent for their windows: %s", self.fault)
+        await self._counters.close()
+
+    # The slices.
+
+    def _need(self, rule: LimitRule, nano_usd: int | None, tokens: int) -> int:
+        if not rule.hard:
+            return 0
+        if rule.unit == "nano_usd":
+            if nano_usd is None:
+                raise price_unknown(rule)
+            return nano_usd
+        return tokens if rule.unit == "tokens" else 1
+
+    def _open(self, rule: LimitRule, counter: str, now_ms: int) -> Slice:
+        if counter in self._slices:
+            self._end(counter)
+        slice_ = self._slices[counter] = Slice(rule, counter, window_at(rule.per, rule.time_zone, now_ms))
+        return slice_
+
+    def _end(self, counter: str) -> None:
+        """The slice takes no new call; it is kept until its last one is settled and reported."""
+        self._ended.append(self._slices.pop(counter))
+        self._soon(NEAR_S)
+
+    def _touched(self, slice_: Slice) -> None:
+        if self._timer is None:
+            self._soon(NEAR_S if slice_.left < slice_.rule.cap // 8 else REPORT_S)
+
+    def _over(self, slice_: Slice) -> None:
+        self.bound_violations += 1
+        now_s = time.monotonic()
+        if now_s - self._over_logged_s > OVER_LOGGED_S:
+            self._over_logged_s = now_s
+            log.warning("a call used more of %s than its bound; it is settled in full", slice_.counter)
+
+    # The waiting.
+
+    async def _wait_for(self, needs: list[Need]) -> None:
+        """Wait until all that is needed could be taken; raises Refused or Unavailable."""
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(needs, loop.create_future(), loop.time() + self._patience_s)
+        self._waiters.append(waiter)
+        self._wake.set()
+        try:
+            await waiter.done
+        except asyncio.CancelledError:
+            if waiter.done.done() and not waiter.done.cancelled() and waiter.done.exception() is None:
+                for slice_, need in needs:  # it was served, and its client went away in the same moment
+                    slice_.held -= need
+                    slice_.free += need
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(waiter)
+
+    def _serve(self) -> None:
+        """Give the waiters, first come first served, what there is; refuse those whom waiting cannot help."""
+        now_s = asyncio.get_running_loop().time()
+        for waiter in list(self._waiters):
+            if waiter.done.done():
+                continue
+            short = [(slice_, need) for slice_, need in waiter.needs if slice_.free < need]
+            if not short:
+                for slice_, need in waiter.needs:
+                    slice_.free -= need
+                    slice_.held += need
+                waiter.done.set_result(None)
+                continue
+            if not waiter.asked:
+                continue
+            over = next((pair for pair in short if _hopeless(*pair)), None)
+            if over is None and now_s >= waiter.until_s:
+                over = short[0]
+            if over is not None:
+                slice_, need = over
+                self.refusals[slice_.rule.name] = self.refusals.get(slice_.rule.name, 0) + 1
+                waiter.done.set_exception(refused(slice_, need, self._now_ms()))
+
+    # The exchanging.
+
+    def _soon(self, delay_s: float) -> None:
+        if self._timer is None and not self._stopping:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LIFE_S if self._holds_places() else None):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._exchange()
+            except TidegateError as error:
+                self._fail(error)
+                await asyncio.sleep(AGAIN_S)
+                self._wake.set()
+                continue
+            self._serve()
+            if self._waiters:
+                await asyncio.sleep(NEAR_S / 2)
+                self._wake.set()
+
+    def _fail(self, error: TidegateError) -> None:
+        """The store is away: who needs a new slice is refused, who has one goes on."""
+        if self.fault is None:
+            log.warning("limits and budgets cannot be shared just now: %s", error)
+        self.fault = str(error)
+        for waiter in self._waiters:
+            if not waiter.done.done():
+                waiter.done.set_exception(
+                    Unavailable(
+                        "A limit or budget needs its store, which is away.",
+                        mend="Try again; the operator finds why in /readyz.",
+                        code=error.code if error.code == "counters_lost" else "budget_store_unavailable",
+                    )
+                )
+
+    async def _exchange(self) -> None:
+        """One exchange with the store, or the last one again when its answer never came."""
+        if self._unanswered is None:
+            said = self._lines()
+            if not said[0] and not self._holds_places():
+                return
+            self._seq += 1
+            self._unanswered = said
+        slices, lines = self._unanswered
+        standings = await self._counters.exchange(self._gateway_id, self._seq, lines)
+        self._unanswered = None
+        self.fault = None
+        for slice_, standing in zip(slices, standings, strict=True):
+            slice_.standing = standing
+            slice_.free += standing.granted
+        for waiter in self._waiters:
+            waiter.asked = waiter.asked or any(slice_ in slices for slice_, _ in waiter.needs)
+
+    def _lines(self) -> tuple[list[Slice], list[Line]]:
+        """What is to be said of every slice that has something to say."""
+        now_s, now_ms = time.monotonic(), self._now_ms()
+        wanting: dict[int, list[int]] = {}
+        for waiter in self._waiters:
+            for slice_, need in waiter.needs:
+                wanting.setdefault(id(slice_), []).append(need)
+        slices, lines = [], []
+        for counter in [counter for counter, slice_ in self._slices.items() if now_ms >= slice_.ends_at_ms]:
+            self._end(counter)
+        for slice_, over in [*((one, True) for one in self._ended), *((one, False) for one in self._slices.values())]:
+            needs = wanting.get(id(slice_), [])
+            wanted = max(0, sum(needs) - slice_.free)
+            least = max(0, min(needs, default=0) - slice_.free)
+            returning = 0 if needs else slice_.spare(now_s, over=over or self._stopping)
+            if not (wanted and least) and not slice_.settled and not returning:
+                continue
+            line = slice_.line(self._book.generation, wanted if least else 0, least, returning=returning)
+            slice_.said(returning)
+            slices.append(slice_)
+            lines.append(line)
+        self._ended = [one for one in self._ended if one.held or one.free or one.settled or id(one) in wanting]
+        if any(one.free or one.settled for one in self._slices.values()):
+            self._soon(NEAR_S if any(one.left < one.rule.cap // 8 for one in self._slices.values()) else REPORT_S)
+        return slices, lines
+
+    def _holds_places(self) -> bool:
+        """Whether a slice is held that would be lost by silence."""
+        return any(one.rule.unit == "parallel" and (one.free or one.held) for one in self._slices.values())
+
+
+def _hopeless(slice_: Slice, need: int) -> bool:
+    """Nobody else holds anything that could come back, and what is left is too little."""
+    standing = slice_.standing
+    if standing is None:
+        return False
+    return slice_.rule.cap - standing.settled < need or (not standing.others_hold and not slice_.held)

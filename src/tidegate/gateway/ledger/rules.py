@@ -1,0 +1,57 @@
+"""Which limits count a call, found once for calls that are alike."""
+
+from collections.abc import Sequence
+
+from tidegate.gateway.call import Call
+from tidegate.live.counting import counter_name, counts
+from tidegate.live.snapshot import LimitRule
+
+__all__ = ["Counted", "Rulebook", "words_of"]
+
+Counted = tuple[LimitRule, str]
+"""A rule, and the counter of it that counts the call."""
+
+MAX_KINDS = 10_000
+ORIGIN = "origin"
+
+
+class Rulebook:
+    """The rules of one generation."""
+
+    def __init__(self, rules: Sequence[LimitRule], generation: int) -> None:
+        self.generation = generation
+        self.rules = {rule.name: rule for rule in rules}
+        self._of_users = tuple(rule for rule in rules if ORIGIN not in rule.match)
+        self._of_others = tuple(rule for rule in rules if ORIGIN in rule.match)
+        self._kinds: dict[tuple[object, ...], tuple[Counted, ...]] = {}
+
+    def counted(self, call: Call) -> tuple[Counted, ...]:
+        """The rules that count this call: a shadow's, judge's or probe's are never those of users."""
+        rules = self._of_users if call.origin == "user" else self._of_others
+        if not rules:
+            return ()
+        grant = call.grant
+        kind: tuple[object, ...]
+        if grant is not None and call.tags is grant.tags:
+            kind = (grant.key_id, call.route, call.origin)
+        else:
+            kind = (grant.key_id if grant else None, call.route, call.origin, *sorted(call.tags.items()))
+        found = self._kinds.get(kind)
+        if found is None:
+            words = words_of(call)
+            found = tuple((rule, counter_name(rule, words)) for rule in rules if counts(rule, words))
+            if len(self._kinds) >= MAX_KINDS:  # callers invent tags: what is forgotten is found again
+                self._kinds.clear()
+            self._kinds[kind] = found
+        return found
+
+
+def words_of(call: Call) -> dict[str, str]:
+    """The words of a call that rules speak of; key, model, environment and origin are never a tag's to say."""
+    words = dict(call.tags)
+    words[ORIGIN] = call.origin
+    words["model"] = call.route or ""
+    if call.grant is not None:
+        words["key"] = call.grant.name
+        words["environment"] = call.grant.environment
+    return words

@@ -1,0 +1,35 @@
+"""What a call may cost and use: bounded, and held in every limit and budget that counts it, all or nothing."""
+
+import msgspec
+
+from tidegate.gateway.bounds import bound_of
+from tidegate.gateway.call import Call, Handler, Reply
+from tidegate.gateway.ports import Ledger
+
+__all__ = ["Admit"]
+
+BOUNDED = ("nano_usd", "tokens")
+
+
+class Admit:
+    """Costs nothing to a call that nothing counts. The hold is settled by `record`, when the call is over."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def __call__(self, call: Call, inner: Handler) -> Reply:
+        counted = self._ledger.counts(call)
+        if counted:
+            await self._hold(call, bounded=any(rule.hard and rule.unit in BOUNDED for rule, _ in counted))
+        return await inner(call)
+
+    async def _hold(self, call: Call, *, bounded: bool) -> None:
+        nano_usd, tokens = None, 0
+        if bounded and call.plan is not None:
+            bound = bound_of(call, call.plan, call.world.snapshot.policy.default_max_output_tokens)
+            if bound.set_output is not None:
+                field, limit = bound.set_output
+                call.payload[field] = msgspec.Raw(b"%d" % limit)
+            nano_usd, tokens = bound.nano_usd, bound.tokens
+            call.bound_nano_usd, call.bound_tokens = nano_usd, tokens
+        call.hold = await self._ledger.hold(call, nano_usd, tokens)

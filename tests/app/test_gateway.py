@@ -16,10 +16,17 @@ from tests.support.scene import gateway as gateway
 from tests.support.scene import start as start
 from tests.support.scene import upstream as upstream
 from tests.support.upstream import ScriptedUpstream
+from tidegate.adapters.memory.counters import MemoryCounters
 from tidegate.app.gateway import Gateway, Request
+from tidegate.app.stores import Stores
 from tidegate.kernel.errors import Invalid
 from tidegate.live.snapshot import Deployment, Snapshot
 from tidegate.settings import Settings
+
+
+def in_memory(snapshot: Snapshot) -> Stores:
+    return Stores(MemoryBoard(snapshot), MemoryRecords(), MemoryCounters())
+
 
 
 @pytest.fixture
@@ -125,7 +132,7 @@ async def test_a_bug_in_the_board_does_not_leave_the_gateway_behind(
 ) -> None:
     monkeypatch.setattr("tidegate.app.gateway.FOLLOW_AGAIN_S", 0.01)
     board = Moody(snapshot)
-    gateway = Gateway(Settings(workspace=tmp_path), board, MemoryRecords(), {})
+    gateway = Gateway(Settings(workspace=tmp_path), Stores(board, MemoryRecords(), MemoryCounters()), {})
     await gateway.start()
     board.push(changed(snapshot, generation=50))
     async with asyncio.timeout(3):
@@ -140,11 +147,11 @@ async def test_a_store_with_a_corrupt_snapshot_leaves_the_last_one_served(tmp_pa
         async def latest(self) -> Snapshot | None:
             raise Invalid("corrupt", code="snapshot_corrupt")
 
-    first = Gateway(Settings(workspace=tmp_path), MemoryBoard(snapshot), MemoryRecords(), {})
+    first = Gateway(Settings(workspace=tmp_path), in_memory(snapshot), {})
     await first.start()
     await asyncio.to_thread(until, Settings(workspace=tmp_path).snapshot_file.exists)
     await first.stop()
-    second = Gateway(Settings(workspace=tmp_path), Corrupt(), MemoryRecords(), {})
+    second = Gateway(Settings(workspace=tmp_path), Stores(Corrupt(), MemoryRecords(), MemoryCounters()), {})
     await second.start()
     assert (await second.handle(Request("GET", "/readyz", {}))).status == 200
     await second.stop()
@@ -162,6 +169,7 @@ def test_readiness_tells_of_records_and_calls(gateway: RunningGateway) -> None:
         "control_database": "ok",
         "records": "ok",
         "records_waiting": 0,
+        "limits": "ok",
         "in_flight": 0,
     }
     gateway.records.away = True
@@ -203,7 +211,9 @@ def sorted_labels(text: str) -> str:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_operations_are_only_looked_at(tmp_path: Path, snapshot: Snapshot, path: str) -> None:
-    gateway = Gateway(Settings(workspace=tmp_path), MemoryBoard(snapshot), MemoryRecords(), {})
+    gateway = Gateway(
+        Settings(workspace=tmp_path), in_memory(snapshot), {}
+    )
     await gateway.start()
     replies = [await gateway.handle(Request(method, path, {})) for method in ("GET", "HEAD", "POST", "DELETE")]
     await gateway.stop()
@@ -215,7 +225,7 @@ async def test_operations_are_only_looked_at(tmp_path: Path, snapshot: Snapshot,
 
 async def test_stop_stores_all_and_closes_all(tmp_path: Path, snapshot: Snapshot) -> None:
     records = MemoryRecords()
-    gateway = Gateway(Settings(workspace=tmp_path), MemoryBoard(snapshot), records, {})
+    gateway = Gateway(Settings(workspace=tmp_path), Stores(MemoryBoard(snapshot), records, MemoryCounters()), {})
     await gateway.start()
     request = Request("POST", "/v1/chat/completions", {}, b"{}")
     assert (await gateway.handle(request)).status == 401
@@ -232,7 +242,9 @@ async def test_a_full_disk_does_not_stop_the_serving(
 
     monkeypatch.setattr("tidegate.app.gateway.write_state", full)
     monkeypatch.setattr("tidegate.app.gateway._remember", full)
-    gateway = Gateway(Settings(workspace=tmp_path), MemoryBoard(snapshot), MemoryRecords(), {})
+    gateway = Gateway(
+        Settings(workspace=tmp_path), in_memory(snapshot), {}
+    )
     await gateway.start()
     assert (await gateway.handle(Request("GET", "/metrics", {}))).status == 200
     assert (await gateway.handle(Request("GET", "/readyz", {}))).status == 200

@@ -19,7 +19,7 @@ def test_every_endpoint_is_found_by_its_own_method_alone(endpoint: object) -> No
 
 
 UNSERVED = [
-    "POST /v1/responses",
+    "POST /v1/threads",
     "POST /v1/models",
     "POST /v1/images/generations",
     "GET /",

@@ -62,7 +62,7 @@ def test_our_refusals(
 
 def test_an_endpoint_that_is_not_served(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
-        client.responses.create(model="gpt", input="Hi")
+        client.fine_tuning.jobs.list()
     assert caught.value.code == "unsupported_endpoint"
     assert str(caught.value.request_id).startswith("call_")
     assert "POST /v1/chat/completions" in str(caught.value)

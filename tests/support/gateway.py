@@ -10,8 +10,10 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
+from tidegate.adapters.memory.counters import MemoryCounters
 from tidegate.app.gateway import Gateway
 from tidegate.app.sockets import bind
+from tidegate.app.stores import Stores
 from tidegate.doors.http.gateway.bounds import Limits
 from tidegate.doors.http.gateway.serve import serve
 from tidegate.kernel.errors import Unavailable
@@ -110,6 +112,7 @@ class RunningGateway:
     ) -> None:
         self.complaints: list[str] = []
         self.records = MemoryRecords()
+        self.counters = MemoryCounters()
         self.port = 0
         self._given = snapshot
         self._settings = Settings(workspace=workspace, transport=transport)
@@ -199,7 +202,7 @@ class RunningGateway:
         self._told = asyncio.Event()
         self.board = MemoryBoard(*([self._given] if self._given else []))
         self.board.fault = self._board_fault
-        self.gateway = Gateway(self._settings, self.board, self.records, self._environ)
+        self.gateway = Gateway(self._settings, Stores(self.board, self.records, self.counters), self._environ)
         await self.gateway.start()
         sock = bind("127.0.0.1", 0)
         self.port = sock.getsockname()[1]

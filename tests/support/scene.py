@@ -22,6 +22,7 @@ from tidegate.live.snapshot import (
     Policy,
     PromptMessage,
     PromptVersion,
+    Retry,
     Route,
     Snapshot,
     secret_hash,
@@ -49,6 +50,9 @@ GREETING: dict[str, object] = {
     "properties": {"name": {"type": "string"}, "times": {"type": "integer"}},
     "required": ["name"],
 }
+
+ONCE = Retry(attempts=1)
+"""One attempt: what a test scripts is what the client gets."""
 
 
 def greeting(version: str, words: str, **more: Any) -> PromptVersion:
@@ -111,8 +115,8 @@ def snapshot_of(upstream_url: str, **deployment: Any) -> Snapshot:
             "other": Deployment(**(main | {"name": "other", "upstream_model": "other-model", "price": None})),
         },
         routes={
-            "gpt": Route(alias="gpt", deployment="main", by_environment={"staging": "other"}),
-            "embed": Route(alias="embed", deployment="main"),
+            "gpt": Route(alias="gpt", deployment="main", retry=ONCE, by_environment={"staging": "other"}),
+            "embed": Route(alias="embed", deployment="main", retry=ONCE),
         },
         prompts={
             "greeting": {"1.0.0": greeting("1.0.0", "Greet {{ name }}"), "2.0.0": two},

@@ -91,12 +91,14 @@ class Call:
 
     `payload` holds the body's fields in the words of the endpoint that was asked. `plan` (resolve) says where the call
     may go, `deployment` (send) where it went; `trace` gathers one word for each attempt. `hold` (admit) is what was
-    reserved for it; whoever ends the call settles it. `reply_headers` go onto the reply, whatever becomes of it.
+    reserved for it; whoever ends the call settles it. `unsure` counts the
+    attempts that failed and may be billed all the same. `reply_headers` go onto the reply, whatever becomes of it.
     """
 
     __slots__ = (
         "attempts",
         "bound_nano_usd",
+        "bound_tokens",
         "call_id",
         "deployment",
         "ending",
@@ -125,6 +127,7 @@ class Call:
         "tags",
         "trace",
         "unit",
+        "unsure",
         "upstream_model",
         "upstream_request_id",
         "usage",
@@ -155,9 +158,11 @@ class Call:
         self.deployment: Deployment | None = None
         self.upstream_model: str | None = None
         self.attempts = 0
+        self.unsure = 0
         self.trace: list[str] = []
         self.hold: Hold | None = None
         self.bound_nano_usd: int | None = None
+        self.bound_tokens = 0
         self.reply_headers: list[tuple[bytes, bytes]] = []
         self.origin = "user"
         self.shadow_of: str | None = None

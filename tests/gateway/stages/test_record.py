@@ -175,6 +175,12 @@ def test_a_record_says_all_that_is_known(gateway: RunningGateway, upstream: Scri
         "finish_reason": "stop",
         "error_code": None,
         "generation": 11,
+        "cache_write_tokens": None,
+        "bound_nano_usd": None,
+        "attempts": 1,
+        "trace": "main:200",
+        "region": None,
+        "shadow_of": None,
     }
     assert 0 < times["ttft_ms"] < times["latency_ms"] < 5000
     assert 0 < times["tpot_ms"] < times["latency_ms"]

@@ -1,0 +1,126 @@
+"""Who is left alone, and for how long."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tidegate.gateway.routing.health import CLOSED, HALF_OPEN, OPEN, Health
+from tidegate.gateway.routing.retries import RetryBudget, backoff_s, retry_after_s
+from tidegate.live.snapshot import Breaker, Retry
+
+BREAKER = Breaker(failures=3, open_s=10.0)
+
+
+def fail(health: Health, now_s: float, times: int = 1) -> None:
+    for _ in range(times):
+        health.begin()
+        health.failed(now_s, BREAKER)
+
+
+def test_after_failures_in_a_row_it_opens_then_lets_one_call_try() -> None:
+    health = Health()
+    fail(health, 100.0, 2)
+    assert health.blocked(100.0, None) is None
+    fail(health, 100.0)
+    assert (health.state(100.0), health.blocked(109.9, None)) == (OPEN, "breaker_open")
+    assert (health.state(110.0), health.blocked(110.0, None)) == (HALF_OPEN, None)
+    health.begin()
+    assert health.blocked(110.0, None) == "breaker_open"  # one alone tries
+    health.well(110.5, 500.0)
+    assert health.state(110.5) == CLOSED
+
+
+def test_each_opening_in_a_row_lasts_longer_up_to_a_cap() -> None:
+    health, now_s = Health(), 0.0
+    fail(health, now_s, 3)
+    lengths = []
+    for _ in range(8):
+        lengths.append(health.open_until_s - now_s)
+        now_s = health.open_until_s
+        fail(health, now_s)
+    assert lengths == [10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_a_success_in_between_begins_the_count_anew() -> None:
+    health = Health()
+    fail(health, 0.0, 2)
+    health.begin()
+    health.well(0.0, 1.0)
+    fail(health, 0.0, 2)
+    assert health.state(0.0) == CLOSED
+
+
+def test_it_is_left_alone_for_as_long_as_it_asks_but_not_for_ever() -> None:
+    health = Health()
+    health.cool(0.0, 5.0)
+    assert health.blocked(4.9, None) == "cooling"
+    assert health.blocked(5.1, None) is None
+    health.cool(10.0, 1e9)
+    assert health.blocked(71.0, None) is None
+
+
+def test_a_slow_one_is_tried_again_when_its_slowness_is_long_ago() -> None:
+    health = Health()
+    health.begin()
+    health.well(0.0, 4000.0)
+    assert health.latency_ms(0.0) == 4000.0
+    assert health.latency_ms(600.0) < 1.0
+
+
+class Life(RuleBasedStateMachine):
+    """Calls come and go; the count in flight is right, and an open breaker lets nobody through before its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.health, self.now_s, self.calls = Health(), 0.0, 0
+
+    @rule(seconds=st.floats(0, 30))
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @precondition(lambda self: self.health.blocked(self.now_s, 4) is None)
+    @rule()
+    def call(self) -> None:
+        assert self.health.state(self.now_s) != OPEN
+        self.health.begin()
+        self.calls += 1
+
+    @precondition(lambda self: self.calls > 0)
+    @rule(how=st.sampled_from(["well", "failed", "left"]))
+    def end(self, how: str) -> None:
+        self.calls -= 1
+        if how == "well":
+            self.health.well(self.now_s, 10.0)
+        elif how == "failed":
+            self.health.failed(self.now_s, BREAKER)
+        else:
+            self.health.left()
+
+    @invariant()
+    def counted(self) -> None:
+        assert self.health.in_flight == self.calls <= 4
+
+
+TestLife = Life.TestCase
+
+
+def test_retries_are_a_share_of_first_tries() -> None:
+    budget = RetryBudget()
+    for _ in range(100):
+        budget.first(0.0)
+    assert sum(budget.take(0.0, 0.2) for _ in range(100)) == 23
+    assert budget.take(60.0, 0.2)
+
+
+def test_waits_grow_and_are_drawn() -> None:
+    retry = Retry(base_ms=100, max_ms=1000)
+    assert [backoff_s(retry, number, 1.0) for number in range(6)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert backoff_s(retry, 3, 0.0) == 0.0
+
+
+def test_retry_after_in_all_its_forms() -> None:
+    assert retry_after_s({b"retry-after": b"3"}, 0) == 3.0
+    assert retry_after_s({b"retry-after-ms": b"250", b"retry-after": b"9"}, 0) == 0.25
+    assert retry_after_s({b"retry-after": b"Thu, 01 Jan 1970 00:01:00 GMT"}, 50) == 10.0
+    assert retry_after_s({b"retry-after": b"soon"}, 0) is None
+    assert retry_after_s({b"retry-after": b"nan"}, 0) is None
+    assert retry_after_s({}, 0) is None

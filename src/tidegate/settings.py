@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     workspace: Path
     database_url: str = ""
+    redis_url: str = ""
     control_host: str = "127.0.0.1"
     control_port: int = 8081
     gateway_host: str = "127.0.0.1"
@@ -54,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def calls_db_file(self) -> Path:
         return self.state_dir / "calls.db"
+
+    @property
+    def counters_db_file(self) -> Path:
+        """The shared counters of limits and budgets, where neither Redis nor PostgreSQL keeps them."""
+        return self.state_dir / "counters.db"
 
     @property
     def snapshot_file(self) -> Path:

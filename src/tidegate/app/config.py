@@ -17,6 +17,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 _MEANINGS = {
     "database_url": "postgresql://HOST/NAME, its password elsewhere. Empty: SQLite in the workspace.",
+    "redis_url": "redis://HOST:6379/0, where limits and budgets are counted then. Empty: beside the database.",
     "control_host": "Where control listens.",
     "control_port": "Its port.",
     "gateway_host": "Where the gateway listens.",
@@ -90,6 +91,12 @@ def _database_url(value: str) -> Complaint | None:
     return Complaint("bad_database_url", "is no database that is known", mend)
 
 
+def _redis_url(value: str) -> Complaint | None:
+    if not value or value.startswith(("redis://", "rediss://", "unix://")):
+        return None
+    return Complaint("bad_redis_url", "is no Redis that is known", "Write redis://HOST:6379/0, or leave it out.")
+
+
 def _level(value: str) -> Complaint | None:
     if value in _LEVELS:
         return None
@@ -105,6 +112,7 @@ _COMPLAINTS: Complaints = {
     (ServerBlock, "gateway_port"): _port,
     (ServerBlock, "model_port"): _port,
     (ServerBlock, "database_url"): _database_url,
+    (ServerBlock, "redis_url"): _redis_url,
     (ServerBlock, "log_level"): _level,
     (ServerBlock, "gateways"): _gateways,
 }

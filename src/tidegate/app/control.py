@@ -10,23 +10,28 @@ from tidegate.adapters.metrics.control import ControlMetrics
 from tidegate.app.databases import migrate, open_calls, open_database, schema_status
 from tidegate.app.duties import duties
 from tidegate.app.errands import Errands
+from tidegate.app.explaining import Explaining
 from tidegate.app.exposition import metrics_of
 from tidegate.app.followed import FollowedPrompts
 from tidegate.app.leader import Leader
 from tidegate.app.notifiers import open_notifier
 from tidegate.app.prices import PricesOnDemand
 from tidegate.app.readiness import Readiness, readiness_of
+from tidegate.app.secrets import open_vault
 from tidegate.app.snapshots import make_publish
+from tidegate.app.spending import SpendingOnDemand, open_spending, store_name
 from tidegate.app.watched import WatchedDatabase
 from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.control.identity.service import Identity
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies import store as policies_store
 from tidegate.control.policies.model import Config, PromptSource
+from tidegate.control.policies.secrets import Secrets
 from tidegate.control.policies.service import Applied, Policies
 from tidegate.control.prompts.ports import PromptRepository
 from tidegate.control.prompts.service import Prompts
 from tidegate.control.rollouts.service import Releases, keep_ground
+from tidegate.control.spend.service import Spend
 from tidegate.jobs.lease import Lease
 from tidegate.jobs.outbox import Outbox
 from tidegate.jobs.snapshots import newest_generation
@@ -62,7 +67,17 @@ class Control:
         self._publish = make_publish(self.db)
         self.identity = Identity(self.db, self._publish)
         self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground,))
+        self.secrets = Secrets(self.db, self._publish, open_vault(settings, environ))
         self.calls = Calls(self._calls_db)
+        self._spending = SpendingOnDemand(lambda: open_spending(settings))
+        self.explaining = Explaining(self.db, self.calls, settings.run_dir)
+        self.spend = Spend(
+            self.db,
+            self._spending,
+            self.calls,
+            store=store_name(settings),
+            closes_when_lost=bool(settings.redis_url),
+        )
         self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
         self.releases = self._releases()
         errands = Errands(
@@ -96,6 +111,7 @@ class Control:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
         await self.leader.stop()
+        await self._spending.close()
         await self.db.close()
         await self._calls_db.close()
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 DELIVER_S = 1.0
 FOLLOW_S = 2.0
 TELL_S = 2.0
+BUDGETS_S = 2.0
 COUNT_S = 15.0
 PRUNE_S = 60.0
 OUTBOX_KEPT_MS = 7 * 24 * 3600 * 1000
@@ -29,6 +30,7 @@ def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
     return (
         Duty("outbox", DELIVER_S, work.deliver, wake=committed),
         Duty("faults", TELL_S, work.tell_faults),
+        Duty("budgets", BUDGETS_S, work.tell_budgets),
         Duty("retention", PRUNE_S, work.prune),
         Duty("prompts", FOLLOW_S, work.follow, everywhere=True),
         Duty("losses", COUNT_S, work.count_losses, everywhere=True),
@@ -72,6 +74,10 @@ class _Work:
             async with self._control.db.write() as tx:
                 await announce_once(tx, at_ms=await self._control.db.now_ms(tx), payload=payload)
             self._told.add((fault.file, fault.message))
+
+    async def tell_budgets(self) -> None:
+        """Tell of budgets that have passed their soft edge or are exhausted, each once for its window."""
+        await self._control.spend.tell()
 
     async def prune(self) -> None:
         """Keep call records, errands and snapshots within their bounds."""

@@ -8,6 +8,7 @@ from tidegate.app.leader import Leader
 from tidegate.app.watched import WatchedDatabase
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Config
+from tidegate.control.spend.service import Spend
 from tidegate.jobs.outbox import Outbox
 from tidegate.kernel.errors import TidegateError
 from tidegate.settings import Settings
@@ -27,6 +28,7 @@ class Parts(Protocol):
     leader: Leader
     followed: FollowedPrompts
     calls: Calls
+    spend: Spend
 
     async def refresh(self) -> None:
         """Read the configuration that holds, and turn to its prompts if they are elsewhere now."""

@@ -1,11 +1,27 @@
-"""Which Board and Records a gateway uses: told by the settings alone."""
+"""Which stores a gateway uses: told by the settings alone."""
+
+from typing import NamedTuple
 
 from tidegate.adapters.sqlite.board import SqliteBoard
+from tidegate.adapters.sqlite.counters import SqliteCounters
 from tidegate.adapters.sqlite.records import SqliteRecords
-from tidegate.live.ports import Board, Records
+from tidegate.live.ports import Board, Counters, Records
 from tidegate.settings import Settings
 
-__all__ = ["open_board", "open_records"]
+__all__ = ["Stores", "open_board", "open_counters", "open_records", "open_stores"]
+
+
+class Stores(NamedTuple):
+    """What one gateway process reads from and writes to."""
+
+    board: Board
+    records: Records
+    counters: Counters
+
+
+def open_stores(settings: Settings) -> Stores:
+    """All stores of the workspace."""
+    return Stores(open_board(settings), open_records(settings), open_counters(settings))
 
 
 def open_board(settings: Settings) -> Board:
@@ -24,3 +40,16 @@ def open_records(settings: Settings) -> Records:
 
         return PostgresRecords(settings.database_url)
     return SqliteRecords(settings.calls_db_file)
+
+
+def open_counters(settings: Settings) -> Counters:
+    """Where all gateways share limits and budgets: Redis if there is one, else beside the Board."""
+    if settings.redis_url:
+        from tidegate.adapters.redis.counters import RedisCounters  # noqa: PLC0415  # lazy: costs memory
+
+        return RedisCounters(settings.redis_url)
+    if settings.is_postgres:
+        from tidegate.adapters.postgres.counters import PostgresCounters  # noqa: PLC0415  # lazy: costs memory
+
+        return PostgresCounters(settings.database_url)
+    return SqliteCounters(settings.counters_db_file)

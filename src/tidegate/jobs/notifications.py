@@ -12,6 +12,8 @@ NOTIFY = "notify"
 """The outbox's kind of errand that carries an event."""
 
 EVENTS = (
+    "budget.exhausted",
+    "budget.soft",
     "config.applied",
     "key.created",
     "key.revoked",

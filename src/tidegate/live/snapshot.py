@@ -92,7 +92,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 2
     base_ms: int = 100
     max_ms: int = 2000
-    budget: float = 0.2
+    budget: float = 0.5
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ class Living:
         self.folder = folder
         self._locks: dict[str, IO[bytes]] = {}
 
-    def write(self, gateway_id: str, calls: int, **fields: int) -> None:
+    def write(self, gateway_id: str, calls: int, **fields: Any) -> None:
         """Have a gateway write down that it has counted so many calls."""
         if gateway_id not in self._locks:
             self._locks[gateway_id] = hold_alive(self.folder, gateway_id)

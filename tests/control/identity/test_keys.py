@@ -34,6 +34,7 @@ async def test_a_key_is_published_with_all_that_it_may(identity: Identity, admin
         models=("small",),
         prompts=("greeter",),
         tags={"team": "shop"},
+        regions=("eu",),
         ttl_s=60,
     )
     created = await identity.create_key(admin, spec)
@@ -42,6 +43,7 @@ async def test_a_key_is_published_with_all_that_it_may(identity: Identity, admin
     grant = press.editions[-1][secret_hash(created.secret)]
     assert (grant.name, grant.environment, grant.scopes) == ("shop", "staging", ("inference", "prompts"))
     assert (grant.models, grant.prompts, grant.tags) == (("small",), ("greeter",), {"team": "shop"})
+    assert grant.regions == created.key.regions == ("eu",)
     assert created.key.expires_at_ms == created.key.created_at_ms + 60_000 == grant.expires_at_ms
     assert await identity.list_keys(admin) == [created.key]
     assert created.key.prefix == created.secret[:7] + "…"

@@ -189,3 +189,32 @@ async def test_pruning_never_makes_a_hole(store: Store, lines: list[tuple[int, i
     assert await calls.gaps(since_ms=0) == ()
     await calls.prune(now + 100 * DAY_MS, Retention(calls_days=1))
     assert await calls.list(CallFilter()) == []
+
+
+async def test_totals_sum_up_what_users_calls_of_a_stretch_of_time_used(store: Store) -> None:
+    like = {"key_id": "key_1", "route": "chat", "environment": "dev", "tags": {"team": "red"}, "attempts": 1}
+    used = {"input_tokens": 10, "output_tokens": 5}
+    await store.records.append(
+        [
+            record(1, 1000, **like, **used, cost_nano_usd=100, bound_nano_usd=900),
+            record(2, 1001, **like, **used, bound_nano_usd=900),  # an unknown cost counts as what was reserved
+            record(3, 1002, **{**like, "tags": {"team": "blue"}}, cost_nano_usd=7),
+            record(4, 1003, **like, cost_nano_usd=50, origin="shadow"),
+            record(5, 1004, status=429, ending="refused", route="chat", bound_nano_usd=900),
+            record(6, 2000, **like, cost_nano_usd=100),  # the next window's
+        ]
+    )
+    found = {one.tags["team"]: one for one in await Calls(store.db).totals(1000, 2000)}
+    assert {team: (one.requests, one.tokens, one.nano_usd) for team, one in found.items()} == {
+        "red": (2, 30, 1000),
+        "blue": (1, 0, 7),
+    }
+    assert (found["red"].key, found["red"].model, found["red"].environment) == ("key_1", "chat", "dev")
+
+
+async def test_calls_are_found_by_whose_they_are(store: Store) -> None:
+    await store.records.append([record(1, 1000), record(2, 1001, origin="shadow", shadow_of="call_x")])
+    calls = Calls(store.db)
+    assert [one.seq for one in await calls.list(CallFilter(origin="user"))] == [1]
+    assert [one.seq for one in await calls.list(CallFilter(origin="shadow"))] == [2]
+    assert len(await calls.list(CallFilter())) == 2

@@ -239,6 +239,22 @@ class TestChanges:
         assert "~ policies.calls_retention_days: 30 -> 7" in told
         assert len(told) == 4
 
+    def test_of_routes_limits_and_budgets_are_told_too(self) -> None:
+        old = parsed(MINIMAL + "budgets: [{name: month, usd: 10, per: month}]\n")
+        new = parsed(
+            MINIMAL.replace("{model: small}", "{model: small, retry: {attempts: 3}, content: {percent: 5}}")
+            + "limits: [{name: busy, parallel: 8}]\n"
+            + "budgets: [{name: month, usd: 25.5, per: month, match: {team: red}}]\n"
+        )
+        told = changes(old, new)
+        assert "+ routes.chat.retry.attempts: 3" in told
+        assert "+ routes.chat.content.percent: 5" in told
+        assert "+ limits.busy: 8 parallel calls, soft at 80%, hard" in told
+        assert (
+            "~ budgets.month: $10 a month (UTC), soft at 80%, hard -> "
+            "$25.5 a month (UTC) where team=red, soft at 80%, hard"
+        ) in told
+
     def test_are_none_for_the_same_file(self) -> None:
         assert changes(parsed(MINIMAL), parsed(MINIMAL)) == ()
 
@@ -253,7 +269,9 @@ NOISE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-BLOCKS = st.sampled_from(["models", "routes", "environments", "policies", "prompts", "notifiers", "server"])
+BLOCKS = st.sampled_from(
+    ["models", "routes", "limits", "budgets", "environments", "policies", "prompts", "notifiers", "server"]
+)
 
 
 @given(st.text(max_size=200))

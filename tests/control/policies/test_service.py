@@ -103,6 +103,17 @@ async def test_the_same_file_again_changes_nothing(policies: Policies, printer: 
     assert await count(db) == (1, 1)
 
 
+async def test_a_hard_budget_that_cannot_be_bounded_is_warned_of_each_time(
+    policies: Policies, catalogue: Catalogue
+) -> None:
+    text = with_model("price: auto") + "budgets: [{name: month, usd: 10, per: month}]\n"
+    assert (await policies.apply(ADA, text)).warnings == ()
+    catalogue.listed = None
+    (line,) = (await policies.apply(ADA, text)).warnings
+    assert "budgets.month" in line
+    assert (await policies.apply(ADA, text)).warnings == (line,)
+
+
 async def test_a_changed_file_is_a_new_revision_that_names_the_change(policies: Policies) -> None:
     await policies.apply(ADA, MINIMAL)
     applied = await policies.apply(BO_AS_ADMIN, MINIMAL.replace("tiny-1", "tiny-2"))

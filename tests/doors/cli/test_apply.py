@@ -39,6 +39,16 @@ class TestApply:
         assert told["changes"] == ["~ policies.drain_timeout_s: 30.0 -> 10.0"]
         assert told["way"].startswith("the workspace's database")
 
+    def test_of_a_hard_budget_over_a_model_without_a_price_warns(self, cli: Cli) -> None:
+        cli.make()
+        cli.rewrite("budgets: []", "budgets: [{name: everything, usd: 5, per: day}]")
+        assert "warning" not in cli.here("apply").out
+        text = cli.config.read_text()
+        cli.config.write_text(text[: text.index("    price:")] + text[text.index("    timeouts:") :])
+        outcome = cli.here("apply")
+        assert "warning: budgets.everything: the price of smollm2 is unknown" in outcome.out
+        assert cli.here("apply", "--json").json["warnings"]
+
     def test_of_a_faulty_file_names_every_fault_and_changes_nothing(self, cli: Cli) -> None:
         cli.make().here("apply")
         cli.rewrite("provider: openai", "provider: opnai")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate.control.monitoring.model import CallRecord
-from tidegate.doors.cli.callrows import every_field, head, print_row
+from tidegate.doors.cli.callrows import LABELS, every_field, head, print_row
 
 
 def call(**fields: Any) -> CallRecord:
@@ -68,7 +68,7 @@ def test_every_field_is_shown_in_some_group() -> None:
     text = "\n".join(every_field(FULL))
     for name in CallRecord.__struct_fields__:
         label = {"started_at_ms": "started", "cost_nano_usd": "cost", "latency_ms": "latency"}.get(name)
-        label = label or {"ttft_ms": "time to first token", "tpot_ms": "time per output token"}.get(name)
+        label = label or LABELS.get(name)
         assert f"\n  {label or name.replace('_', ' ')} " in text
     assert "unknown" in text
     assert "$0.000123" in text
@@ -84,3 +84,13 @@ def test_the_model_that_answered_is_told_where_there_is_room(
     assert ("smollm2" in line) is told
     assert ("ANSWERED BY" in head(width)) is told
     assert len(line) <= width
+
+
+def test_a_wide_line_tells_the_region_and_the_attempts(capsys: pytest.CaptureFixture[str]) -> None:
+    print_row(call(model_requested="chat", deployment="backup", region="eu", attempts=2), 140)
+    assert "backup eu x2" in capsys.readouterr().out
+
+
+def test_a_shadow_is_not_taken_for_a_users_call(capsys: pytest.CaptureFixture[str]) -> None:
+    print_row(call(model_requested="chat", origin="shadow"), 100)
+    assert "shadow: chat" in capsys.readouterr().out

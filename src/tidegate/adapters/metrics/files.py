@@ -22,6 +22,7 @@ from tidegate.gateway.ports import DURATION_BUCKETS_S, GatewayState, Series, Tot
 __all__ = ["exposition", "gateway_metrics", "hold_alive", "read_states", "retire_dead", "write_state"]
 
 LABELS = ("endpoint", "model", "prompt", "version", "ending", "status")
+COPIED = ("route", "outcome")
 
 
 def hold_alive(folder: Path, gateway_id: str) -> IO[bytes]:
@@ -94,7 +95,13 @@ def gateway_metrics(states: list[GatewayState]) -> Iterator[Metric]:
     dropped = CounterMetricFamily("tidegate_records_dropped", "Call records lost because the store was away too long.")
     dropped.add_metric([], sum(state.records_dropped for state in states))
     yield dropped
-    yield from _families(_sum(states).totals)
+    summed = _sum(states)
+    shadow = CounterMetricFamily("tidegate_shadow", "Copies for candidates, and what became of them.", labels=COPIED)
+    for route, outcomes in summed.shadows.items():
+        for outcome, count in outcomes.items():
+            shadow.add_metric([route, outcome], count)
+    yield shadow
+    yield from _families(summed.totals)
 
 
 class _States(Collector):
@@ -149,7 +156,15 @@ def _sum(states: list[GatewayState]) -> GatewayState:
             there = sums.get(totals.series)
             sums[totals.series] = _add(there, totals) if there else totals
     dropped = sum(state.records_dropped for state in states)
-    return GatewayState(gateway_id="retired", pid=0, records_dropped=dropped, totals=list(sums.values()))
+    shadows: dict[str, dict[str, int]] = {}
+    for state in states:
+        for route, outcomes in state.shadows.items():
+            counted = shadows.setdefault(route, {})
+            for outcome, count in outcomes.items():
+                counted[outcome] = counted.get(outcome, 0) + count
+    return GatewayState(
+        gateway_id="retired", pid=0, records_dropped=dropped, totals=list(sums.values()), shadows=shadows
+    )
 
 
 def _add(one: Totals, other: Totals) -> Totals:

@@ -45,6 +45,7 @@ ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "config.apply",
                 "key.manage",
                 "user.manage",
+                "secret.manage",
                 "audit.read",
             }
         ),
@@ -109,7 +110,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new virtual key shall be. Empty `models` or `prompts` mean all.
+    """What a new virtual key shall be. Empty `models`, `prompts` or `regions` mean all.
 
     `expires_at_ms` is Unix time, `ttl_s` counts from now; give at most one. Without any it does not expire.
     """
@@ -120,6 +121,7 @@ class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     tags: dict[str, str] = {}
+    regions: tuple[str, ...] = ()
     expires_at_ms: int | None = None
     ttl_s: float | None = None
 
@@ -137,6 +139,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     created_at_ms: int
     created_by: str
+    regions: tuple[str, ...] = ()
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
 
@@ -210,7 +213,7 @@ def check_key_spec(spec: KeySpec, now_ms: int) -> int | None:
             code="invalid_scope",
             param="scopes",
         )
-    for field, names in (("models", spec.models), ("prompts", spec.prompts)):
+    for field, names in (("models", spec.models), ("prompts", spec.prompts), ("regions", spec.regions)):
         if len(names) > MAX_NAMES or not all(0 < len(name) <= MAX_TAG_CHARACTERS for name in names):
             raise Invalid(
                 f"A key lists at most {MAX_NAMES} {field}, each with 1 to {MAX_TAG_CHARACTERS} letters.",

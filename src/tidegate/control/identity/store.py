@@ -65,6 +65,7 @@ KEYS = sa.Table(
     sa.Column("models", sa.Text, nullable=False),
     sa.Column("prompts", sa.Text, nullable=False),
     sa.Column("tags", sa.Text, nullable=False),
+    sa.Column("regions", sa.Text, nullable=False, server_default="[]"),
     sa.Column("created_at_ms", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
     sa.Column("expires_at_ms", sa.BigInteger),
@@ -203,7 +204,7 @@ async def keys(tx: AsyncConnection, wanted: str | None = None) -> list[KeyInfo]:
 async def add_key(tx: AsyncConnection, key: KeyInfo, hashed: str) -> None:
     """Insert the key with the hash of its secret."""
     values = msgspec.structs.asdict(key)
-    for name in ("scopes", "models", "prompts", "tags"):
+    for name in ("scopes", "models", "prompts", "tags", "regions"):
         values[name] = _json(values[name])
     await tx.execute(sa.insert(KEYS).values(secret_hash=hashed, **values))
 
@@ -286,6 +287,7 @@ def _grant_values(row: sa.Row[Any]) -> dict[str, Any]:
         "models": _names(row.models),
         "prompts": _names(row.prompts),
         "tags": _tags(row.tags),
+        "regions": _names(row.regions),
         "expires_at_ms": row.expires_at_ms,
         "revoked_at_ms": row.revoked_at_ms,
     }

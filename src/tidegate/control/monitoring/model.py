@@ -34,7 +34,9 @@ CURSOR_LIMIT = 16_384
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which calls; None means any. `after` and `before` bound the start (Unix ms, exclusive)."""
+    """Which calls; None means any. `after` and `before` bound the start (Unix ms, exclusive); `origin` is user, shadow,
+    probe, eval or judge.
+    """
 
     after: int | None = None
     before: int | None = None
@@ -43,6 +45,7 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     version: str | None = None
     ending: str | None = None
     environment: str | None = None
+    origin: str | None = None
     limit: int = 50
 
     def __post_init__(self) -> None:

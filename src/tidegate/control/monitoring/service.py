@@ -17,6 +17,7 @@ from tidegate.control.monitoring.model import (
     unborn_gaps,
 )
 from tidegate.control.policies.model import Retention
+from tidegate.control.spend.model import CallTotals
 from tidegate.jobs.database import Database
 from tidegate.kernel.errors import Conflict, NotFound
 from tidegate.live.calls import CallRecord
@@ -79,6 +80,11 @@ class Calls:
         if found is None:
             raise NotFound("call", call_id, mend="See `tidegate calls tail`; retention may have removed it.")
         return found
+
+    async def totals(self, begins_at_ms: int, ends_at_ms: int) -> tuple[CallTotals, ...]:
+        """See `control.spend.ports.CallLog`."""
+        async with self._db.read() as tx:
+            return await store.totals(tx, begins_at_ms, ends_at_ms)
 
     async def gaps(self, *, since_ms: int | None = None, limit: int = 100) -> tuple[Gap, ...]:
         """Records that were lost: holes in a gateway's numbers, newest first; `since_ms` None means 24 hours ago."""

@@ -9,6 +9,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidegate.control.monitoring.model import HOUR_MS, CallFilter, Gap, Life
+from tidegate.control.spend.model import CallTotals
 from tidegate.live.calls import CallRecord
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "nth_oldest_ms",
     "one",
     "total",
+    "totals",
     "used_bytes",
 ]
 
@@ -72,6 +74,37 @@ async def fresh(tx: AsyncConnection, wanted: CallFilter, point: tuple[str, int, 
     newer = (CALLS.c.gateway_id == gateway_id, CALLS.c.seq > after_seq, CALLS.c.started_at_ms >= since_ms)
     query = _matching(select(CALLS), wanted).where(*newer).order_by(CALLS.c.seq).limit(wanted.limit)
     return await _records(tx, query)
+
+
+async def totals(tx: AsyncConnection, begins_at_ms: int, ends_at_ms: int) -> tuple[CallTotals, ...]:
+    """Users' calls that reached an upstream and started in this stretch, summed up by what limits split them by. An
+    unknown cost counts as what was reserved for the call.
+    """
+    alike = (CALLS.c.key_id, CALLS.c.route, CALLS.c.model_requested, CALLS.c.environment, CALLS.c.tags)
+    tokens = func.coalesce(CALLS.c.input_tokens, 0) + func.coalesce(CALLS.c.output_tokens, 0)
+    query = (
+        select(
+            *alike,
+            func.count().label("requests"),
+            func.sum(tokens).label("tokens"),
+            func.sum(func.coalesce(CALLS.c.cost_nano_usd, CALLS.c.bound_nano_usd, 0)).label("nano_usd"),
+        )
+        .where(CALLS.c.started_at_ms >= begins_at_ms, CALLS.c.started_at_ms < ends_at_ms, CALLS.c.origin == "user")
+        .where((CALLS.c.attempts > 0) | CALLS.c.cost_nano_usd.is_not(None))
+        .group_by(*alike)
+    )
+    return tuple(
+        CallTotals(
+            key=row["key_id"],
+            model=row["route"] or row["model_requested"],
+            environment=row["environment"],
+            tags=msgspec.json.decode(row["tags"] or "{}", type=dict[str, str]),
+            requests=int(row["requests"]),
+            tokens=int(row["tokens"]),
+            nano_usd=int(row["nano_usd"]),
+        )
+        for row in (await tx.execute(query)).mappings()
+    )
 
 
 async def one(tx: AsyncConnection, call_id: str) -> CallRecord | None:
@@ -175,6 +208,7 @@ def _matching(query: Select[Any], wanted: CallFilter) -> Select[Any]:
         "prompt_version": wanted.version,
         "ending": wanted.ending,
         "environment": wanted.environment,
+        "origin": wanted.origin,
     }
     query = query.where(*(CALLS.c[name] == value for name, value in same.items() if value is not None))
     if wanted.after is not None:
@@ -196,4 +230,5 @@ def _record(row: RowMapping) -> CallRecord:
     values = dict(row)
     values["tags"] = msgspec.json.decode(row["tags"] or "{}", type=dict[str, str])
     values["stream"] = bool(row["stream"])
+    values["attempts"] = row["attempts"] or 0
     return CallRecord(**values)

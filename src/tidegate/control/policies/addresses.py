@@ -2,9 +2,29 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["address_fault"]
+__all__ = ["PUBLIC_ADDRESSES", "address_fault", "public_address"]
+
+PUBLIC_ADDRESSES: Mapping[str, str] = MappingProxyType(
+    {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com/v1",
+        "gemini": "https://generativelanguage.googleapis.com/v1beta",
+        "vertex": "https://{location}-aiplatform.googleapis.com/v1",
+        "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
+    }
+)
+"""Where the providers' own APIs begin; the words in braces are taken from `options`.
+
+Sources: platform.openai.com/docs/api-reference, docs.anthropic.com/en/api, ai.google.dev/api,
+cloud.google.com/vertex-ai/docs/reference/rest, docs.aws.amazon.com/general/latest/gr/bedrock.html.
+"""
+
+_GLOBAL_VERTEX = "https://aiplatform.googleapis.com/v1"
+_WORD = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 _METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
 _METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
@@ -31,6 +51,20 @@ def address_fault(url: str, *, query: bool = False) -> tuple[str, str] | None:
     if not parts.hostname or port == 0:
         return "names no host, or no port that exists", "Write it as https://llm.example/v1"
     return _form_fault(parts, query=query) or _host_fault(parts.hostname)
+
+
+def public_address(provider: str, options: Mapping[str, object]) -> str | None:
+    """The provider's public address; None for a provider that has none, or when `options` lacks a word of it."""
+    pattern = PUBLIC_ADDRESSES.get(provider)
+    if pattern is None:
+        return None
+    if provider == "vertex" and options.get("location") == "global":
+        return _GLOBAL_VERTEX
+    words = {name: word for name, word in options.items() if isinstance(word, str) and _WORD.match(word)}
+    try:
+        return pattern.format_map(words)
+    except KeyError:
+        return None
 
 
 def _form_fault(parts: SplitResult, *, query: bool) -> tuple[str, str] | None:

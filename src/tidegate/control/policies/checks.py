@@ -2,29 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from tidegate.control.policies.addresses import address_fault
+from tidegate.control.policies.addresses import address_fault, public_address
 from tidegate.control.policies.leaks import SECRET_HEADERS, find_secrets, is_secret
-from tidegate.control.policies.reading import Complaint, Complaints, complain, name_hint
-from tidegate.control.policies.shape import (
-    PROVIDERS,
-    ConfigFile,
-    ModelBlock,
-    NotifierBlock,
-    PriceBlock,
-    PromptsBlock,
-)
+from tidegate.control.policies.limit_checks import LIMIT_COMPLAINTS
+from tidegate.control.policies.model_shape import PROVIDERS, ModelBlock, PriceBlock
+from tidegate.control.policies.reading import Complaint, Complaints, name_hint
+from tidegate.control.policies.route_checks import ROUTE_COMPLAINTS
+from tidegate.control.policies.shape import ConfigFile, NotifierBlock, PoliciesBlock, PromptsBlock
 from tidegate.jobs.notifications import EVENTS
-from tidegate.kernel.documents import Document, Path
 from tidegate.kernel.errors import Invalid, InvalidDocument
 from tidegate.kernel.names import check_name
 
-__all__ = ["COMPLAINTS", "dangling", "secrets_in"]
+__all__ = ["COMPLAINTS", "secrets_in"]
 
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_ORIGIN = re.compile(r"^https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?$")
+_HOST = re.compile(r"^([0-9a-f:]*:[0-9a-f:.]*|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$")
 _HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 _OURS = frozenset(
     {
@@ -39,6 +37,7 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+_NEEDED_OPTIONS: Final = MappingProxyType({"vertex": ("project", "location"), "bedrock": ("region",)})
 _SMALLEST_USD_PER_1M = 0.0001
 _PRICE_MEND = (
     "Prices are US dollars for 1,000,000 tokens: "
@@ -53,6 +52,12 @@ def _name(value: str) -> Complaint | None:
     except Invalid as error:
         return Complaint("invalid_name", "cannot be a name", error.mend)
     return None
+
+
+def _adapter(value: str) -> Complaint | None:
+    if ":" in value:
+        return Complaint("invalid_name", "has a ':', which parts the alias from the adapter", "Leave the ':' out.")
+    return _name(value)
 
 
 def _provider(value: str) -> Complaint | None:
@@ -118,6 +123,64 @@ def _price(value: object) -> Complaint | None:
     return None
 
 
+def _whole_price(value: dict[str, object]) -> Complaint | None:
+    """By GPU-hour, or by token in both directions; tiers rise."""
+    given = {name for name, one in value.items() if one is not None}
+    if "gpu" in given:
+        others = sorted(given - {"gpu"})
+        message = f"has `gpu` and `{others[0]}`" if others else ""
+        return Complaint("two_prices", message, "Give prices by token, or by GPU-hour.") if others else None
+    for name in ("input_usd_per_1m_tokens", "output_usd_per_1m_tokens"):
+        if name not in given:
+            return Complaint("missing_field", f"has no `{name}`", f"`{name}`: US dollars for 1,000,000 tokens.")
+    return None
+
+
+def _tiers(value: list[dict[str, int]]) -> Complaint | None:
+    edges = [one["above_input_tokens"] for one in value]
+    if edges != sorted(set(edges)):
+        return Complaint("bad_tiers", "do not rise", "Order them by `above_input_tokens`, each once.")
+    return None
+
+
+def _model(value: dict[str, object]) -> Complaint | None:
+    """One key at most, and an address where the provider has none of its own."""
+    if value.get("api_key_env") is not None and value.get("secret") is not None:
+        return Complaint("two_keys", "has `api_key_env` and `secret`", "Leave one of them out.")
+    provider, given = value.get("provider"), value.get("options")
+    options = given if isinstance(given, dict) else {}
+    if provider not in PROVIDERS:
+        return None
+    told = provider == "bedrock" and "//bedrock-runtime" in str(value.get("base_url"))  # its region is in the address
+    needed = () if told else _NEEDED_OPTIONS.get(str(provider), ())
+    missing = [name for name in needed if not options.get(name)]
+    if missing:
+        words = ", ".join(f"{name}: ..." for name in _NEEDED_OPTIONS[str(provider)])
+        return Complaint("missing_option", f"has no option `{missing[0]}`", f"Write options: {{{words}}}.")
+    if value.get("base_url") is None and public_address(str(provider), options) is None:
+        mend = "Write where its API begins, up to and with /v1, as https://llm.example/v1."
+        return Complaint("missing_field", "has no `base_url`", mend)
+    return None
+
+
+def _origins(value: list[str]) -> Complaint | None:
+    for origin in value:
+        if origin != "*" and not _ORIGIN.match(origin):
+            return Complaint(
+                "bad_origin",
+                f"has {origin!r}, which is no origin",
+                "Write scheme and host, and a port if it is not the usual one: https://app.example. No path.",
+            )
+    return None
+
+
+def _hosts(value: list[str]) -> Complaint | None:
+    for host in value:
+        if not _HOST.match(host):
+            return Complaint("bad_host", f"has {host!r}, which is no host", "Write the host alone: api.openai.com.")
+    return None
+
+
 def _repository(value: str) -> Complaint | None:
     if "\n" in value or "\0" in value or value.startswith("-"):
         return Complaint(
@@ -154,12 +217,21 @@ COMPLAINTS: Final[Complaints] = {
     (ModelBlock, "api_key_env"): _variable,
     (ModelBlock, "headers"): _headers,
     (ModelBlock, "price!"): _price,
+    (ModelBlock, ""): _model,
+    (ModelBlock, "secret"): _name,
+    (ModelBlock, "adapters*"): _adapter,
+    (PriceBlock, ""): _whole_price,
+    (PriceBlock, "tiers"): _tiers,
+    (PoliciesBlock, "cors_origins"): _origins,
+    (PoliciesBlock, "allowed_hosts"): _hosts,
     (PromptsBlock, "repository"): _repository,
     (NotifierBlock, ""): _notifier,
     (NotifierBlock, "name"): _name,
     (NotifierBlock, "url"): _notifier_url,
     (NotifierBlock, "url_env"): _variable,
     (NotifierBlock, "events"): _events,
+    **ROUTE_COMPLAINTS,
+    **LIMIT_COMPLAINTS,
 }
 
 
@@ -173,42 +245,3 @@ def secrets_in(text: str, file: str) -> Iterator[InvalidDocument]:
             mend=_INTO_VARIABLE,
             code="literal_secret",
         )
-
-
-def dangling(document: Document) -> Iterator[InvalidDocument]:
-    """Yield a fault for each route that leads to a model or environment that is not there.
-
-    It reads the names as written, so that a model with a fault of its own is still a model.
-    """
-    models, routes = _block(document.value, "models"), _block(document.value, "routes")
-    environments = _block(document.value, "environments") or dict.fromkeys(("dev", "staging", "production"))
-    for alias, route in routes.items():
-        if not isinstance(route, dict):
-            continue
-        path: Path = ("routes", alias)
-        yield from _leads(document, (*path, "model"), route.get("model"), models)
-        for environment, model in _block(route, "environments").items():
-            where = (*path, "environments", environment)
-            yield from _leads(document, where, model, models)
-            if environment not in environments:
-                complaint = Complaint(
-                    "unknown_environment",
-                    "is no environment",
-                    name_hint(str(environment), environments, "Environments"),
-                )
-                yield complain(document, where, complaint)
-
-
-def _leads(document: Document, path: Path, model: object, models: dict[str, object]) -> Iterator[InvalidDocument]:
-    if isinstance(model, str) and model not in models:
-        complaint = Complaint(
-            "dangling_model",
-            f"leads to {model!r}, which is not under `models`",
-            name_hint(model, models, "Models"),
-        )
-        yield complain(document, path, complaint)
-
-
-def _block(value: object, name: str) -> dict[str, object]:
-    inner = value.get(name) if isinstance(value, dict) else None
-    return {str(key): one for key, one in inner.items()} if isinstance(inner, dict) else {}

@@ -1,32 +1,66 @@
 """What `tidegate.yaml` means: the Config that control applies, or every fault of the text at once."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import msgspec
 
-from tidegate.control.policies.checks import COMPLAINTS, dangling, secrets_in
+from tidegate.control.policies.checks import COMPLAINTS, secrets_in
+from tidegate.control.policies.facts import facts
+from tidegate.control.policies.meaning import deployment_of, limits_of, policy_of, route_of
 from tidegate.control.policies.ports import Prices
 from tidegate.control.policies.reading import check_shape
-from tidegate.control.policies.shape import ConfigFile, ModelBlock, PriceBlock
+from tidegate.control.policies.references import dangling
+from tidegate.control.policies.shape import ConfigFile
 from tidegate.kernel.documents import check_yaml
 from tidegate.kernel.errors import Invalid, InvalidDocument
-from tidegate.kernel.money import Price, pico_usd_per_token
-from tidegate.live.snapshot import Deployment, Policy, Route
+from tidegate.live.explain import CallExplanation, CandidateView, RouteExplanation
+from tidegate.live.plans import make_plan
+from tidegate.live.snapshot import ANY, Deployment, LimitRule, Policy, Route, Snapshot
 
 __all__ = [
+    "SECRETS",
+    "CallExplanation",
+    "CandidateView",
     "Config",
     "Environment",
     "NotifierSpec",
     "PromptSource",
     "Retention",
+    "Route",
+    "RouteExplanation",
+    "SecretInfo",
     "changes",
     "check_config",
     "config_schema",
     "parse_config",
     "priced",
+    "warnings",
 ]
 
-OWN_PRICE = "tidegate.yaml"
+
+WAYS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
+    {
+        "PriceBlock": (("input_usd_per_1m_tokens", "output_usd_per_1m_tokens"), ("gpu",)),
+        "RouteBlock": (("model",), ("models",)),
+        "ShadowBlock": (("model",), ("version",)),
+        "LimitBlock": (("requests", "per"), ("tokens", "per"), ("parallel",)),
+    }
+)
+"""Blocks that can be written in several ways, each by the fields that it needs: for the published schema."""
+
+
+SECRETS = "secrets"
+"""The table of sealed secrets: part of what their seals are bound to."""
+
+
+class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's sealed secret, without its value. `key_id` is the fingerprint of the master key it is sealed under."""
+
+    name: str
+    key_id: str
+    set_at_ms: int
+    set_by: str
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     prompts: PromptSource = PromptSource()
     notifiers: tuple[NotifierSpec, ...] = ()
     auto_priced: tuple[str, ...] = ()
+    limits: tuple[LimitRule, ...] = ()
 
     def environment(self, name: str) -> Environment | None:
         """The environment of that name, if there is one."""
@@ -120,7 +155,7 @@ def priced(config: Config, prices: Prices) -> Config:
 
 def changes(old: Config | None, new: Config) -> tuple[str, ...]:
     """Say what is different, a line each, in the file's words: `~ policies.max_body_bytes: 1024 -> 2048`."""
-    before, after = dict(_facts(old)) if old else {}, dict(_facts(new))
+    before, after = dict(facts(old)) if old else {}, dict(facts(new))
     lines = []
     for name in [*after, *(name for name in before if name not in after)]:
         if name not in before:
@@ -132,100 +167,48 @@ def changes(old: Config | None, new: Config) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def warnings(config: Config) -> tuple[str, ...]:
+    """What holds but may not be meant, a line each: hard budgets that a model without a price comes under."""
+    lines = []
+    for rule in config.limits:
+        if rule.unit == "nano_usd" and rule.hard:
+            names = sorted({one.name for one in _in_reach(config, rule) if one.price is None})
+            if names:
+                lines.append(
+                    f"budgets.{rule.name}: the price of {', '.join(names)} is unknown, so that its cost cannot be "
+                    "bounded: its calls are refused under this budget. Give it a `price`."
+                )
+    return tuple(lines)
+
+
+def _in_reach(config: Config, rule: LimitRule) -> Iterator[Deployment]:
+    """The deployments that a call under the rule may go to."""
+    wanted, place = rule.match.get("model", ANY), rule.match.get("environment", ANY)
+    world = Snapshot(deployments=config.deployments, routes=config.routes)
+    aliases = (*config.routes, *config.deployments) if wanted == ANY else (wanted,)
+    places = [one.name for one in config.environments] if place == ANY else [place]
+    for alias in aliases:
+        for environment in places:
+            yield from (one.deployment for one in make_plan(world, alias, environment).candidates)
+
+
 def config_schema() -> dict[str, object]:
     """The JSON Schema (2020-12) of the file, `server` left open: that block belongs to the processes."""
-    return msgspec.json.schema(ConfigFile)
+    schema = msgspec.json.schema(ConfigFile)
+    for name, ways in WAYS.items():
+        schema["$defs"][name]["anyOf"] = [{"required": list(fields)} for fields in ways]
+    return schema
 
 
 def _config(file: ConfigFile) -> Config:
-    policies = file.policies
     return Config(
-        deployments={name: _deployment(name, model) for name, model in file.models.items()},
-        routes={
-            alias: Route(alias=alias, deployment=route.model, by_environment=route.environments)
-            for alias, route in file.routes.items()
-        },
+        deployments={name: deployment_of(name, model) for name, model in file.models.items()},
+        routes={alias: route_of(alias, route) for alias, route in file.routes.items()},
+        limits=limits_of(file.limits, file.budgets),
         environments=tuple(Environment(name=name, protected=one.protected) for name, one in file.environments.items()),
-        policy=Policy(
-            max_body_bytes=policies.max_body_bytes,
-            drain_timeout_s=policies.drain_timeout_s,
-            record_flush_ms=policies.record_flush_ms,
-        ),
-        retention=Retention(calls_days=policies.calls_retention_days, calls_max_mb=policies.calls_max_mb),
+        policy=policy_of(file.policies),
+        retention=Retention(calls_days=file.policies.calls_retention_days, calls_max_mb=file.policies.calls_max_mb),
         prompts=msgspec.convert(msgspec.to_builtins(file.prompts), PromptSource),
         notifiers=tuple(msgspec.convert(msgspec.to_builtins(one), NotifierSpec) for one in file.notifiers),
         auto_priced=tuple(name for name, model in file.models.items() if model.price == "auto"),
     )
-
-
-def _deployment(name: str, model: ModelBlock) -> Deployment:
-    return Deployment(
-        name=name,
-        provider=model.provider,
-        base_url=model.base_url.rstrip("/"),
-        upstream_model=model.model,
-        api_key_env=model.api_key_env,
-        headers=model.headers,
-        price=_price(model.price) if isinstance(model.price, PriceBlock) else None,
-        connect_timeout_s=model.timeouts.connect_s,
-        first_token_timeout_s=model.timeouts.first_token_s,
-        idle_timeout_s=model.timeouts.idle_s,
-        total_timeout_s=model.timeouts.total_s,
-    )
-
-
-def _price(block: PriceBlock) -> Price:
-    cached = block.cached_input_usd_per_1m_tokens
-    return Price(
-        input_pico_usd_per_token=pico_usd_per_token(block.input_usd_per_1m_tokens),
-        output_pico_usd_per_token=pico_usd_per_token(block.output_usd_per_1m_tokens),
-        cached_input_pico_usd_per_token=None if cached is None else pico_usd_per_token(cached),
-        source=OWN_PRICE,
-    )
-
-
-def _facts(config: Config) -> Iterator[tuple[str, str]]:
-    """Every value of the configuration by its place in the file."""
-    for name, one in config.deployments.items():
-        values = msgspec.to_builtins(one)
-        values["price"] = _price_text(one.price)
-        values["model"] = values.pop("upstream_model")
-        del values["name"]
-        yield from _flat(f"models.{name}", values)
-    for alias, route in config.routes.items():
-        yield from _flat(f"routes.{alias}", {"model": route.deployment, "environments": route.by_environment})
-    for place in config.environments:
-        yield f"environments.{place.name}.protected", _text(place.protected)
-    kept = {
-        "calls_retention_days": config.retention.calls_days,
-        "calls_max_mb": config.retention.calls_max_mb,
-    }
-    yield from _flat("policies", {**msgspec.to_builtins(config.policy), **kept})
-    yield from _flat("prompts", msgspec.to_builtins(config.prompts))
-    for notifier in config.notifiers:
-        yield (
-            f"notifiers.{notifier.name}",
-            f"{notifier.kind} to {notifier.url or notifier.url_env}: {', '.join(notifier.events)}",
-        )
-
-
-def _flat(place: str, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(f"{place}.{name}", value)
-        elif value is not None:
-            yield f"{place}.{name}", _text(value)
-
-
-def _price_text(price: Price | None) -> str:
-    if price is None:
-        return "unknown"
-    pair = (price.input_pico_usd_per_token, price.output_pico_usd_per_token)
-    numbers = " in, ".join(f"${pico / 1_000_000:g}" for pico in pair)
-    cached = price.cached_input_pico_usd_per_token
-    extra = "" if cached is None else f", ${cached / 1_000_000:g} cached in"
-    return f"{numbers} out{extra} for 1M tokens ({price.source})"
-
-
-def _text(value: object) -> str:
-    return "yes" if value is True else "no" if value is False else str(value)

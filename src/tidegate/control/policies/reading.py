@@ -115,17 +115,15 @@ class _Reading:
 
     def value(self, path: Path, value: Any, hint: object) -> None:
         """Go into blocks, maps and lists of blocks; anything else is msgspec's to judge."""
-        inner = _block_within(hint, value)
-        if inner is None:
+        block = _block_of(hint, value)
+        if block is not None:
+            self.block(path, value, block)
+            return
+        entries = _entries(hint, value)
+        for name, entry, inner in entries:
+            self.value((*path, name), entry, inner)
+        if not entries:
             self.leaf(path, value, hint)
-        elif isinstance(inner, type):
-            self.block(path, value, inner)
-        else:
-            entries = list(value.items() if isinstance(value, dict) else enumerate(value))
-            for name, entry in entries:
-                self.block((*path, name), entry, inner[0])
-            if not entries:
-                self.leaf(path, value, hint)
 
     def leaf(self, path: Path, value: object, hint: object) -> None:
         try:
@@ -138,19 +136,38 @@ class _Reading:
             self.complain(path, Complaint("wrong_type", message, _meaning(hint, str(path[-1]))))
 
 
-def _block_within(hint: object, value: object) -> type[msgspec.Struct] | tuple[type[msgspec.Struct]] | None:
-    """The Struct to descend into, in a tuple if the hint is a map or list of it; None for a leaf."""
+def _block_of(hint: object, value: object) -> type[msgspec.Struct] | None:
+    """The Struct to descend into; None where the value is none, or the hint allows something else that it may be."""
     hint = _bare(hint)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hint
-    origin, arguments = get_origin(hint), [_bare(argument) for argument in get_args(hint)]
-    blocks = [one for one in arguments if isinstance(one, type) and issubclass(one, msgspec.Struct)]
-    if not blocks:
-        return None
-    if origin in (Union, UnionType):
-        return blocks[0] if isinstance(value, dict) else None
-    right = isinstance(value, dict) if origin is dict else isinstance(value, list)
-    return (blocks[0],) if right else None
+    if get_origin(hint) in (Union, UnionType) and isinstance(value, dict):
+        return next((one for one in map(_bare, get_args(hint)) if _is_block(one)), None)  # type: ignore[return-value]
+    return None
+
+
+def _entries(hint: object, value: object) -> list[tuple[Any, Any, object]]:
+    """(name, entry, its hint) of a map or list that may hold blocks; none for anything else."""
+    hint = _bare(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not any(_holds_block(argument) for argument in arguments):
+        return []
+    if origin is dict and isinstance(value, dict):
+        return [(name, entry, arguments[1]) for name, entry in value.items()]
+    if origin in (tuple, list) and isinstance(value, list):
+        return [(at, entry, arguments[0]) for at, entry in enumerate(value)]
+    return []
+
+
+def _holds_block(hint: object) -> bool:
+    hint = _bare(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_is_block(_bare(argument)) for argument in get_args(hint))
+    return _is_block(hint)
+
+
+def _is_block(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
 def _bare(hint: object) -> object:

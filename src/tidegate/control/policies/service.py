@@ -7,7 +7,7 @@ import msgspec
 from tidegate.control.identity.model import Actor
 from tidegate.control.identity.store import add_audit
 from tidegate.control.policies import store
-from tidegate.control.policies.model import Config, changes, parse_config, priced
+from tidegate.control.policies.model import Config, changes, parse_config, priced, warnings
 from tidegate.control.policies.ports import Prices
 from tidegate.jobs.database import Database, Publish, Tx
 from tidegate.jobs.outbox import enqueue
@@ -20,11 +20,14 @@ Guard = Callable[[Tx, Config], Awaitable[None]]
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What an apply did. `changes` is empty, and the revision an old one, when the file already held."""
+    """What an apply did. `changes` is empty, and the revision an old one, when the file already held; `warnings` say
+    what holds but may not be meant.
+    """
 
     revision: int
     generation: int
     changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Policies:
@@ -43,7 +46,7 @@ class Policies:
         async with self._db.write() as tx:
             last = await store.latest(tx)
             if last is not None and last.text == text and last.config == config:
-                return Applied(revision=last.revision, generation=last.generation)
+                return Applied(revision=last.revision, generation=last.generation, warnings=warnings(config))
             for guard in self._guards:
                 await guard(tx, config)
             told = changes(last.config if last else None, config) or ("~ comments, order or layout only",)
@@ -61,7 +64,7 @@ class Policies:
             await self._tell(tx, actor, row, told)
             generation = await self._publish(tx)
             await store.set_generation(tx, number, generation)
-        return Applied(revision=number, generation=generation, changes=told)
+        return Applied(revision=number, generation=generation, changes=told, warnings=warnings(config))
 
     async def current(self) -> Config:
         """The Config that holds; raises NotFound before the first apply."""

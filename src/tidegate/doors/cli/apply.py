@@ -29,6 +29,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
     generation: int | None = None
     changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     way: str = ""
     dry_run: bool = False
 
@@ -68,7 +69,9 @@ def _applied(settings: Settings, server: str | None, text: str) -> Outcome:
     except Unavailable as error:
         _only_without_control(error, settings, server)
         done = asyncio.run(apply_locally(settings, text))
-        return Outcome(revision=done.revision, generation=done.generation, changes=done.changes, way=HERE)
+        return Outcome(
+            revision=done.revision, generation=done.generation, changes=done.changes, warnings=done.warnings, way=HERE
+        )
     return msgspec.structs.replace(outcome, way=way)
 
 
@@ -97,6 +100,8 @@ def _only_without_control(error: Unavailable, settings: Settings, server: str | 
 def _tell(outcome: Outcome) -> None:
     for line in outcome.changes:
         say(clean(line))
+    for line in outcome.warnings:
+        say(f"warning: {clean(line)}")
     if outcome.dry_run:
         count = "1 change" if len(outcome.changes) == 1 else f"{len(outcome.changes)} changes"
         say(f"{count}, compared with {outcome.way}; nothing was applied.")

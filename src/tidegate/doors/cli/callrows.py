@@ -10,19 +10,22 @@ from tidegate.control.monitoring.model import CallRecord
 from tidegate.doors.cli.output import clean, date_text, duration_text
 from tidegate.kernel.money import usd_text
 
-__all__ = ["every_field", "head", "print_row", "terminal_width"]
+__all__ = ["LABELS", "every_field", "head", "print_row", "terminal_width"]
 
 FIXED = 65
 NARROW, WIDE = 12, 48
-MODEL_FROM, MODEL = 96, 12
-"""From so many columns on there is room for the model that answered, in so many columns."""
+MODEL_FROM, MODEL, WIDER_FROM, WIDER = 96, 12, 116, 26
+"""From so many columns on there is room for the model that answered, in so many columns; from more on for its region
+and the number of attempts too: `backup eu x2`."""
 
 GROUPS = (
-    ("Call", ("call_id", "started_at_ms", "endpoint", "stream", "origin", "environment", "unit", "tags")),
+    ("Call", ("call_id", "started_at_ms", "endpoint", "stream", "origin", "shadow_of", "environment", "unit", "tags")),
     ("Ending", ("ending", "status", "error_code", "finish_reason")),
     ("Prompt", ("prompt", "prompt_version", "release_id", "generation")),
-    ("Model", ("model_requested", "route", "deployment", "upstream_model", "upstream_request_id")),
-    ("Usage", ("input_tokens", "cached_input_tokens", "output_tokens", "cost_nano_usd")),
+    ("Model", ("model_requested", "route", "deployment", "region", "upstream_model", "upstream_request_id")),
+    ("Way", ("attempts", "trace")),
+    ("Usage", ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")),
+    ("Money", ("cost_nano_usd", "bound_nano_usd")),
     ("Time", ("latency_ms", "ttft_ms", "tpot_ms")),
     ("Record", ("key_id", "gateway_id", "seq")),
 )
@@ -30,6 +33,7 @@ LABELS = MappingProxyType(
     {
         "started_at_ms": "started",
         "cost_nano_usd": "cost",
+        "bound_nano_usd": "reserved at most",
         "latency_ms": "latency",
         "ttft_ms": "time to first token",
         "tpot_ms": "time per output token",
@@ -75,7 +79,7 @@ def _row(call: CallRecord, width: int) -> str:
         started,
         call.ending,
         _what(call),
-        call.deployment or "-",
+        _answered_by(call),
         tokens,
         usd_text(call.cost_nano_usd),
         duration_text(call.ttft_ms),
@@ -86,16 +90,24 @@ def _row(call: CallRecord, width: int) -> str:
 
 def _line(width: int, *cells: str) -> str:
     started, ending, what, model, tokens, cost, ttft, latency, call_id = map(clean, cells)
-    told = f" {_shortened(model, MODEL):<{MODEL}}" if width >= MODEL_FROM else ""
+    wide = WIDER if width >= WIDER_FROM else MODEL
+    told = f" {_shortened(model, wide):<{wide}}" if width >= MODEL_FROM else ""
     room = min(max(width - FIXED - len(told), NARROW), WIDE)
     what = _shortened(what, room)
     return f"{started:<8} {ending:<9} {what:<{room}}{told} {tokens:>9} {cost:>11} {ttft:>6} {latency:>7} {call_id}"
 
 
+def _answered_by(call: CallRecord) -> str:
+    """The model, its region, and the attempts where there was more than one."""
+    parts = [call.deployment or "-", call.region or "", f"x{call.attempts}" if call.attempts > 1 else ""]
+    return " ".join(part for part in parts if part)
+
+
 def _what(call: CallRecord) -> str:
+    own = "" if call.origin == "user" else f"{call.origin}: "
     if call.prompt is not None:
-        return f"{call.prompt}@{call.prompt_version}" if call.prompt_version else call.prompt
-    return call.model_requested or "-"
+        return own + (f"{call.prompt}@{call.prompt_version}" if call.prompt_version else call.prompt)
+    return own + (call.model_requested or "-")
 
 
 def _shortened(text: str, room: int) -> str:
@@ -111,7 +123,7 @@ def _count(tokens: int | None) -> str:
 
 
 def _value(name: str, value: object) -> str:
-    if name == "cost_nano_usd":
+    if name in ("cost_nano_usd", "bound_nano_usd"):
         return usd_text(value if isinstance(value, int) else None)
     if value is None:
         return "unknown"

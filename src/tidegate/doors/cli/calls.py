@@ -31,6 +31,9 @@ def tail(
     ending: Annotated[
         Word, typer.Option("--ending", help="complete, cut, timeout, cancelled, blocked, refused, failed.")
     ] = None,
+    origin: Annotated[
+        str, typer.Option("--origin", metavar="WHOSE", help="user, shadow, probe, eval, judge, or all.")
+    ] = "user",
     workspace: Workspace = None,
     server: Server = None,
     as_json: Json = False,
@@ -38,6 +41,7 @@ def tail(
     """Print the newest calls, the newest last; --json prints one JSON object a line."""
     remote = connect(workspace, server)
     wanted = {"key": key, "prompt": prompt, "version": version, "environment": environment, "ending": ending}
+    wanted["origin"] = None if origin == "all" else origin
     width = callrows.terminal_width()
     told = False
     for page in _pages(remote, wanted, limit, follow):

@@ -34,6 +34,9 @@ def create(
     model: Annotated[Many, typer.Option("--model", help="A model it may use; repeat it. [default: all]")] = None,
     prompt: Annotated[Many, typer.Option("--prompt", help="A prompt it may use; repeat it. [default: all]")] = None,
     tag: Annotated[Many, typer.Option("--tag", metavar="K=V", help="A tag on its calls; repeat it.")] = None,
+    region: Annotated[
+        Many, typer.Option("--region", help="A region that its data may go to; repeat it. [default: all]")
+    ] = None,
     ttl: Annotated[str | None, typer.Option("--ttl", help="How long it lives: 90s, 15m, 12h, 30d, 4w.")] = None,
     workspace: Workspace = None,
     server: Server = None,
@@ -47,6 +50,7 @@ def create(
         models=tuple(model or ()),
         prompts=tuple(prompt or ()),
         tags=dict(_pair(one) for one in tag or ()),
+        regions=tuple(region or ()),
         ttl_s=parse_ttl(ttl) if ttl is not None else None,
     )
     remote = connect(workspace, server)
@@ -59,6 +63,8 @@ def create(
     say()
     say("This is the only time that the key is shown: keep it where secrets are kept.")
     say(f"It opens {key.environment} for {', '.join(key.scopes)} and " + _ends(key) + ".")
+    if key.regions:
+        say(f"Its calls reach models of {', '.join(key.regions)} only, never one without a region.")
     if "inference" in key.scopes:
         say()
         say(_example(created, *_something(remote, key), _gateway(workspace)))
@@ -88,6 +94,39 @@ def list_keys(workspace: Workspace = None, server: Server = None, as_json: Json 
         ),
         empty="There are no keys. Create one: `tidegate keys create NAME`.",
     )
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The key's name or id.")],
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Print everything that is known of one key; never its secret."""
+    keys = connect(workspace, server).get("/keys", list[KeyInfo])
+    found = next((one for one in keys if key in (one.name, one.key_id)), None)
+    if found is None:
+        raise NotFound("key", key, known=[one.name for one in keys], code="key_not_found")
+    if as_json:
+        print_json(found)
+        return
+    for name, value in (
+        ("name", found.name),
+        ("id", found.key_id),
+        ("key", found.prefix),
+        ("state", found.state(now_ms())),
+        ("environment", found.environment),
+        ("scopes", ", ".join(found.scopes)),
+        ("models", ", ".join(found.models) or "all"),
+        ("prompts", ", ".join(found.prompts) or "all"),
+        ("regions", ", ".join(found.regions) or "all"),
+        ("tags", _tags(found)),
+        ("created", f"{date_text(found.created_at_ms)} by {found.created_by}"),
+        ("expires", date_text(found.expires_at_ms)),
+        ("revoked", date_text(found.revoked_at_ms)),
+    ):
+        say(f"{name:<12} {clean(value)}")
 
 
 @app.command()
@@ -155,7 +194,12 @@ def _ends(key: KeyInfo) -> str:
 def _may(key: KeyInfo) -> str:
     parts = [f"models {', '.join(key.models)}"] if key.models else []
     parts += [f"prompts {', '.join(key.prompts)}"] if key.prompts else []
+    parts += [f"regions {', '.join(key.regions)}"] if key.regions else []
     return "; ".join(parts) or "everything"
+
+
+def _tags(key: KeyInfo) -> str:
+    return ", ".join(f"{name}={value}" for name, value in key.tags.items()) or "-"
 
 
 def _something(remote: Remote, key: KeyInfo) -> tuple[str, dict[str, str]]:

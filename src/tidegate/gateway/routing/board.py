@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -46,10 +46,6 @@ class HealthBoard:
         """Keep only these deployments."""
         kept = frozenset(alive)
         self._health = {name: one for name, one in self._health.items() if name in kept or one.in_flight}
-
-    def items(self) -> Mapping[str, Health]:
-        """Every deployment that was ever called."""
-        return self._health
 
     def states(self) -> dict[str, str]:
         """The state of each breaker: closed, open or half_open."""

@@ -16,11 +16,12 @@ class ConfigText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class AppliedConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What an apply did; no changes means that the text held already."""
+    """What an apply did; no changes means that the text held already. `warnings`: what holds but may not be meant."""
 
     revision: int
     generation: int
     changes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class HeldConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,4 +49,9 @@ async def config(control: TheControl) -> HeldConfig:
 async def apply(control: TheControl, actor: TheActor, data: JSONBody[ConfigText]) -> AppliedConfig:
     """Check a configuration and make it hold, whole or not at all."""
     applied = await control.apply(actor, data.text, data.file)
-    return AppliedConfig(revision=applied.revision, generation=applied.generation, changes=applied.changes)
+    return AppliedConfig(
+        revision=applied.revision,
+        generation=applied.generation,
+        changes=applied.changes,
+        warnings=applied.warnings,
+    )

@@ -17,9 +17,10 @@ async def wanted_calls(
     version: FromQuery[str | None] = None,
     ending: FromQuery[str | None] = None,
     environment: FromQuery[str | None] = None,
+    origin: FromQuery[str | None] = None,
 ) -> CallFilter:
     """The dependency `wanted`: which calls, by what they were; None means any."""
-    return CallFilter(key=key, prompt=prompt, version=version, ending=ending, environment=environment)
+    return CallFilter(key=key, prompt=prompt, version=version, ending=ending, environment=environment, origin=origin)
 
 
 async def calls(
@@ -34,7 +35,7 @@ async def calls(
 
     Hand the answer's `cursor` back to get what was stored since.
     """
-    fields = {name: getattr(wanted, name) for name in ("key", "prompt", "version", "ending", "environment")}
+    fields = {name: getattr(wanted, name) for name in ("key", "prompt", "version", "ending", "environment", "origin")}
     bounded = CallFilter(**fields, after=after, before=before, limit=limit)
     return await control.calls.follow(bounded, cursor)
 

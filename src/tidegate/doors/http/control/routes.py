@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from tidegate.doors.http.control import access, configuration, operations, prompts, records, releases
+from tidegate.doors.http.control import access, configuration, operations, prompts, records, releases, routing, sealing, spending
 
 __all__ = ["BASE", "ROUTES", "SCHEMA_PATH", "Route"]
 
@@ -58,10 +58,21 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{BASE}/calls", records.calls, "read"),
     Route("GET", f"{BASE}/calls/gaps", records.gaps, "read"),
     Route("GET", f"{BASE}/calls/{{call_id:str}}", records.call, "read"),
+    Route("GET", f"{BASE}/calls/{{call_id:str}}/explanation", routing.explain_call, "read"),
+    Route("GET", f"{BASE}/routes", routing.routes, "read"),
+    Route("GET", f"{BASE}/routes/{{alias:str}}", routing.route, "read"),
+    Route("GET", f"{BASE}/routes/{{alias:str}}/plan", routing.plan, "read"),
+    Route("GET", f"{BASE}/budgets", spending.budgets, "read"),
+    Route("GET", f"{BASE}/budgets/{{name:str}}", spending.budget, "read"),
+    Route("POST", f"{BASE}/counters/rebuild", spending.rebuild, "config.apply"),
     Route("GET", f"{BASE}/keys", access.keys, "key.manage"),
     Route("POST", f"{BASE}/keys", access.create_key, "key.manage", 201),
     Route("POST", f"{BASE}/keys/{{key_id:str}}/revoke", access.revoke_key, "key.manage"),
     Route("POST", f"{BASE}/keys/{{key_id:str}}/expire", access.expire_key, "key.manage"),
+    Route("GET", f"{BASE}/secrets", sealing.secrets, "secret.manage"),
+    Route("PUT", f"{BASE}/secrets/{{name:str}}", sealing.set_secret, "secret.manage"),
+    Route("POST", f"{BASE}/secrets/{{name:str}}/remove", sealing.remove_secret, "secret.manage"),
+    Route("POST", f"{BASE}/secrets/rotate", sealing.rotate_secrets, "secret.manage"),
     Route("GET", f"{BASE}/users", access.users, "user.manage"),
     Route("POST", f"{BASE}/users", access.create_user, "user.manage", 201),
     Route("POST", f"{BASE}/users/{{name:str}}/roles", access.set_roles, "user.manage"),

@@ -53,7 +53,9 @@ class Platform:
         """How many gateway processes have left call records."""
         file = self.workspace.folder / ".tidegate" / "calls.db"
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-            (count,) = connection.execute("SELECT count(DISTINCT gateway_id) FROM calls").fetchone()
+            (count,) = connection.execute(
+                "SELECT count(*) FROM (SELECT gateway_id FROM calls UNION SELECT gateway_id FROM call_batches)"
+            ).fetchone()
         return int(count)
 
 

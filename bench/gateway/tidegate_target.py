@@ -24,7 +24,9 @@ APPLY = ("apply",)
 CREATE_KEY = ("bench", "--tag", "team=bench", "--tag", "purpose=measurement")
 GATEWAY = ("gateway", "--port")  # and the port
 CALLS_DB = Path(".tidegate", "calls.db")
-COUNT_CALLS = "SELECT count(*) FROM calls"
+COUNT_CALLS = (
+    "SELECT (SELECT count(*) FROM calls) + (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM call_batches)"
+)
 CONFIG = """\
 apiVersion: tidegate/v1
 models:

@@ -24,6 +24,7 @@ from tests.support.platforms import (
 )
 from tests.support.processes import eventually, is_alive, started
 from tests.support.scripted_model import ScriptedModel, scripted_model
+from tidegate.adapters.sqlite.batches import unpack_batches
 from tidegate.app.policies_local import apply_locally
 from tidegate.settings import Settings
 
@@ -123,7 +124,9 @@ def test_sigterm_lets_a_slow_stream_finish_keeps_its_record_and_exits_0(workspac
             text = "".join(_content(event) for event in stream)
         assert text.endswith("repair costs 40 euros.")
         assert platform.up.ends() == 0
-        with closing(sqlite3.connect(platform.settings.calls_db_file)) as calls:
+        with closing(sqlite3.connect(platform.settings.calls_db_file, isolation_level=None)) as calls:
+            while unpack_batches(calls):
+                pass
             assert calls.execute("SELECT ending FROM calls WHERE stream").fetchall() == [("complete",)]
 
 

@@ -16,9 +16,11 @@ import pytest
 
 from tests.support.calls import a_record
 from tests.support.postgres import PostgresServer
+from tidegate.adapters.postgres.batches import PostgresBatches
 from tidegate.adapters.postgres.records import PostgresRecords
 from tidegate.adapters.sql.calls_table import CALLS_COLUMNS
 from tidegate.adapters.sqlite import records as sqlite_records
+from tidegate.adapters.sqlite.batches import unpack_batches
 from tidegate.adapters.sqlite.records import SqliteRecords
 from tidegate.gateway.journal import Journal
 from tidegate.kernel.errors import Unavailable
@@ -45,7 +47,9 @@ class Store:
 
 def sqlite_store(file: Path) -> Store:
     async def rows() -> list[dict[str, Any]]:
-        with closing(sqlite3.connect(file)) as db:
+        with closing(sqlite3.connect(file, isolation_level=None)) as db:
+            while unpack_batches(db):
+                pass
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute("SELECT * FROM calls ORDER BY gateway_id, seq")]
 
@@ -58,6 +62,10 @@ def sqlite_store(file: Path) -> Store:
 
 def postgres_store(url: str) -> Store:
     async def rows() -> list[dict[str, Any]]:
+        batches = PostgresBatches(url)
+        while await batches.unpack():
+            pass
+        await batches.close()
         connection = await asyncpg.connect(url)
         found = await connection.fetch("SELECT * FROM calls ORDER BY gateway_id, seq")
         await connection.close()
@@ -82,7 +90,7 @@ def url(postgres_server: PostgresServer) -> Iterator[str]:
 async def emptied(url: str) -> Store:
     """PostgreSQL, without a table."""
     store = postgres_store(url)
-    await store.run("DROP TABLE IF EXISTS calls")
+    await store.run("DROP TABLE IF EXISTS calls, call_batches, call_batches_unread")
     return store
 
 
@@ -91,7 +99,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return sqlite_store(tmp_path / "calls?#.db")
     store = postgres_store(request.getfixturevalue("url"))
-    await store.run("DROP TABLE IF EXISTS calls")
+    await store.run("DROP TABLE IF EXISTS calls, call_batches, call_batches_unread")
     return store
 
 
@@ -142,6 +150,7 @@ async def test_many_that_begin_at_once_make_one_table(store: Store) -> None:
 
 async def test_an_old_table_gets_the_new_columns(store: Store, records: Records) -> None:
     await records.append([a_record(1)])
+    await store.rows()  # unpacks it
     await store.run("ALTER TABLE calls DROP COLUMN tpot_ms")
     await store.run("ALTER TABLE calls DROP COLUMN tags")
     later = store.records()

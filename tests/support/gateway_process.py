@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.support.databases import migrated_bytes
 from tests.support.processes import Started, started
+from tidegate.adapters.sqlite.batches import unpack_batches
 from tidegate.app.supervisor.orders import Orders, given
 from tidegate.live.snapshot import Snapshot, encode_snapshot
 from tidegate.settings import Settings
@@ -35,5 +36,7 @@ def gateway_process(workspace: Path, transport: str, snapshot: Snapshot) -> Iter
 
 def stored_calls(workspace: Path) -> list[tuple[int, str, int, int | None]]:
     """Number, ending, status and input tokens of the calls that were stored, by number."""
-    with contextlib.closing(sqlite3.connect(Settings(workspace=workspace).calls_db_file)) as db:
+    with contextlib.closing(sqlite3.connect(Settings(workspace=workspace).calls_db_file, isolation_level=None)) as db:
+        while unpack_batches(db):
+            pass
         return db.execute("SELECT seq, ending, status, input_tokens FROM calls ORDER BY seq").fetchall()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidegate import __version__
 from tidegate.adapters.sql import schema
 from tidegate.app.archive import ArchiveWriter, Manifest, parts, verified
-from tidegate.app.databases import check_known, ensure_calls, open_calls, open_database, schema_status
+from tidegate.app.databases import check_known, ensure_calls, open_calls, open_database, schema_status, unpack_calls
 from tidegate.control.identity.model import SYSTEM
 from tidegate.control.identity.store import add_audit
 from tidegate.jobs.database import Database
@@ -42,6 +42,8 @@ async def backup(settings: Settings, out: Path, *, calls: bool) -> Manifest:
             mend="Run `tidegate migrate`.",
             code="database_not_migrated",
         )
+    if calls:
+        await unpack_calls(settings)
     async with _opened(open_database(settings)) as database, database.read() as tx:
         made_at_ms = await database.now_ms(tx)
         with ArchiveWriter(out) as archive:
@@ -65,6 +67,8 @@ async def restore(settings: Settings, file: Path, *, force: bool) -> Manifest:
     _check_readable(manifest, file)
     if not settings.is_postgres:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if CALLS in manifest.tables:
+        await unpack_calls(settings)  # what lies in front of the call log is part of it
     async with _opened(open_database(settings)) as database, database.write() as tx:
         now_ms = await database.now_ms(tx)
         at = check_known(await tx.run_sync(schema.current))

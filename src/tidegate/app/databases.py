@@ -7,16 +7,29 @@ from contextlib import closing
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidegate.adapters.postgres.batches import PostgresBatches
 from tidegate.adapters.postgres.database import PostgresDatabase
 from tidegate.adapters.postgres.records import ensure_calls_table as ensure_postgres_calls
 from tidegate.adapters.sql import schema
+from tidegate.adapters.sqlite.batches import SqliteBatches
 from tidegate.adapters.sqlite.database import SqliteDatabase
 from tidegate.adapters.sqlite.records import ensure_calls_table as ensure_sqlite_calls
+from tidegate.control.monitoring.ports import Batches
 from tidegate.jobs.database import Database
 from tidegate.kernel.errors import Unavailable
 from tidegate.settings import Settings
 
-__all__ = ["SchemaStatus", "check_known", "ensure_calls", "migrate", "open_calls", "open_database", "schema_status"]
+__all__ = [
+    "SchemaStatus",
+    "check_known",
+    "ensure_calls",
+    "migrate",
+    "open_batches",
+    "open_calls",
+    "open_database",
+    "schema_status",
+    "unpack_calls",
+]
 
 
 class SchemaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +45,11 @@ def open_database(settings: Settings) -> Database:
     if settings.is_postgres:
         return PostgresDatabase(settings.database_url)
     return SqliteDatabase(settings.control_db_file)
+
+
+def open_batches(settings: Settings) -> Batches:
+    """What unpacks the batches that gateways leave in front of the table `calls`."""
+    return PostgresBatches(settings.database_url) if settings.is_postgres else SqliteBatches(settings.calls_db_file)
 
 
 def open_calls(settings: Settings) -> Database:
@@ -82,6 +100,16 @@ def check_known(at: str | None) -> str | None:
         mend="Upgrade Tidegate here too, or `tidegate restore` a backup that was made by this version.",
         code="database_newer",
     )
+
+
+async def unpack_calls(settings: Settings) -> None:
+    """Bring every batch that a gateway has left into the table `calls`. Raises Unavailable."""
+    batches = open_batches(settings)
+    try:
+        while await batches.unpack():
+            pass
+    finally:
+        await batches.close()
 
 
 async def ensure_calls(settings: Settings, tx: AsyncConnection) -> None:

@@ -15,6 +15,7 @@ __all__ = ["duties"]
 
 log = logging.getLogger(__name__)
 
+UNPACK_S = 0.5
 DELIVER_S = 1.0
 FOLLOW_S = 2.0
 TELL_S = 2.0
@@ -28,6 +29,7 @@ def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
     """The duties of a control process; `committed` is set after each of its own commits."""
     work = _Work(control)
     return (
+        Duty("records", UNPACK_S, work.unpack),
         Duty("outbox", DELIVER_S, work.deliver, wake=committed),
         Duty("faults", TELL_S, work.tell_faults),
         Duty("budgets", BUDGETS_S, work.tell_budgets),
@@ -48,6 +50,10 @@ class _Work:
         """Do the errands that are due, until none is."""
         while await self._control.outbox.deliver():
             pass
+
+    async def unpack(self) -> None:
+        """Bring what the gateways have left into the call log."""
+        await self._control.calls.unpack()
 
     async def follow(self) -> None:
         """Follow the configuration and the prompts' repository."""

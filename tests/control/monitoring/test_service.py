@@ -45,7 +45,7 @@ async def test_a_record_comes_back_as_the_gateway_wrote_it(store: Store) -> None
     )  # fmt: skip
     bare = record(2, now)
     await store.records.append([full, bare])
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     assert await calls.show(full.call_id) == full
     assert await calls.show(bare.call_id) == bare
 
@@ -53,7 +53,7 @@ async def test_a_record_comes_back_as_the_gateway_wrote_it(store: Store) -> None
 async def test_a_call_is_found_by_how_its_id_ends(store: Store) -> None:
     now = await now_of(store)
     await store.records.append([record(1, now, call_id="call_0aaaaaa11"), record(2, now, call_id="call_1aaaaaa11")])
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     assert (await calls.show("0aaaaaa11")).seq == 1
     with pytest.raises(Conflict, match="more than one"):
         await calls.show("aaaaaa11")
@@ -71,7 +71,7 @@ async def test_the_newest_come_first_and_filters_hold(store: Store) -> None:
             record(3, now - 1, prompt="b", prompt_version="1.0.0", key_id="k2"),
         ]
     )
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
 
     async def found(**fields: Any) -> list[int]:
         return [one.seq for one in await calls.list(CallFilter(**fields))]
@@ -88,7 +88,7 @@ async def test_the_newest_come_first_and_filters_hold(store: Store) -> None:
 
 async def test_following_shows_each_call_once_though_a_long_one_ends_late(store: Store) -> None:
     now = await now_of(store)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     await store.records.append([record(1, now - 5000), record(2, now - 1000)])
     page = await calls.follow(CallFilter())
     assert [one.seq for one in page.calls] == [1, 2]
@@ -102,7 +102,7 @@ async def test_following_shows_each_call_once_though_a_long_one_ends_late(store:
 
 async def test_a_burst_is_followed_to_its_end(store: Store) -> None:
     now = await now_of(store)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     page = await calls.follow(CallFilter(limit=3))
     await store.records.append([record(seq, now + seq) for seq in range(1, 11)])
     seen: list[int] = []
@@ -116,7 +116,7 @@ async def test_a_burst_is_followed_to_its_end(store: Store) -> None:
 
 async def test_holes_are_losses_and_counted_once(store: Store) -> None:
     now = await now_of(store)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     kept = [record(seq, now - 1000 + seq) for seq in (1, 2, 5, 6, 10)]
     await store.records.append([*kept, record(1, now, gateway_id="gw_b")])
     assert [(gap.first, gap.last, gap.lost) for gap in await calls.gaps()] == [(7, 9, 3), (3, 4, 2)]
@@ -130,12 +130,12 @@ async def test_a_long_call_is_no_loss_at_the_edge_of_the_window(store: Store) ->
     now = await now_of(store)
     since = now - 10_000
     await store.records.append([record(1, since + 1), record(2, since - 60_000), record(3, since + 2)])
-    assert await Calls(store.db).gaps(since_ms=since) == ()
+    assert await Calls(store.db, store.batches).gaps(since_ms=since) == ()
 
 
 async def test_old_calls_go_and_that_is_no_loss(store: Store) -> None:
     now = await now_of(store)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     old = [record(seq, now - 40 * DAY_MS + seq) for seq in range(1, 8)]
     young = [record(8, now - DAY_MS), record(9, now - 41 * DAY_MS), record(10, now)]
     await store.records.append([*old, *young])
@@ -149,7 +149,7 @@ async def test_old_calls_go_and_that_is_no_loss(store: Store) -> None:
 
 async def test_the_oldest_go_while_all_take_too_much_room(store: Store) -> None:
     now = await now_of(store)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     heavy = {"tags": {"note": "x" * 900}}
     for start in range(0, 2400, 400):
         await store.records.append([record(seq, now + seq, **heavy) for seq in range(start + 1, start + 401)])
@@ -162,7 +162,7 @@ async def test_the_oldest_go_while_all_take_too_much_room(store: Store) -> None:
 
 
 async def test_an_empty_store_has_nothing_to_say(store: Store) -> None:
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     assert await calls.list(CallFilter()) == []
     assert (await calls.follow(CallFilter())).calls == ()
     assert await calls.gaps() == ()
@@ -184,7 +184,7 @@ async def test_pruning_never_makes_a_hole(store: Store, lines: list[tuple[int, i
         seqs[gateway] += 1
         batch.append(record(seqs[gateway], now - age_ms, gateway_id=lives[gateway]))
     await store.records.append(batch)
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     await calls.prune(now, Retention(calls_days=days))
     assert await calls.gaps(since_ms=0) == ()
     await calls.prune(now + 100 * DAY_MS, Retention(calls_days=1))
@@ -204,7 +204,7 @@ async def test_totals_sum_up_what_users_calls_of_a_stretch_of_time_used(store: S
             record(6, 2000, **like, cost_nano_usd=100),  # the next window's
         ]
     )
-    found = {one.tags["team"]: one for one in await Calls(store.db).totals(1000, 2000)}
+    found = {one.tags["team"]: one for one in await Calls(store.db, store.batches).totals(1000, 2000)}
     assert {team: (one.requests, one.tokens, one.nano_usd) for team, one in found.items()} == {
         "red": (2, 30, 1000),
         "blue": (1, 0, 7),
@@ -214,7 +214,7 @@ async def test_totals_sum_up_what_users_calls_of_a_stretch_of_time_used(store: S
 
 async def test_calls_are_found_by_whose_they_are(store: Store) -> None:
     await store.records.append([record(1, 1000), record(2, 1001, origin="shadow", shadow_of="call_x")])
-    calls = Calls(store.db)
+    calls = Calls(store.db, store.batches)
     assert [one.seq for one in await calls.list(CallFilter(origin="user"))] == [1]
     assert [one.seq for one in await calls.list(CallFilter(origin="shadow"))] == [2]
     assert len(await calls.list(CallFilter())) == 2

@@ -1,16 +1,17 @@
-"""Records on PostgreSQL: batches by COPY into a temporary table, so that a batch that is sent twice is stored once."""
+"""Records on PostgreSQL: each batch is one row, which control unpacks."""
 
 from collections.abc import Sequence
 
 import asyncpg
 
-from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type, row_of
+from tidegate.adapters.sql.batches_table import batch_row, batches_ddl
+from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
 
 __all__ = ["PostgresRecords", "ensure_calls_table"]
 
-COLUMNS = ", ".join(CALLS_COLUMNS)
+INSERT = "INSERT INTO call_batches VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 THERE = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('calls') AND attnum > 0 AND NOT attisdropped"
 CONNECT_S = 5.0
 COMMAND_S = 10.0
@@ -26,14 +27,19 @@ async def ensure_calls_table(connection: "asyncpg.Connection[asyncpg.Record]") -
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tidegate.calls'))")
-        await connection.execute(calls_ddl("postgresql"))
-        for column in await _lacking(connection):
+        for statement in (calls_ddl("postgresql"), *batches_ddl("postgresql")):
+            await connection.execute(statement)
+        rows = await connection.fetch(THERE)
+        there = {row["attname"] for row in rows}
+        for column in (column for column in CALLS_COLUMNS if column not in there):
             await connection.execute(f"ALTER TABLE calls ADD COLUMN {column} {column_type(column, 'postgresql')}")
         for index in CALLS_INDEXES:
             await connection.execute(index)
 
 
 async def _lacking(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[str, ...]:
+    if not await connection.fetchval("SELECT to_regclass('call_batches_unread') IS NOT NULL"):
+        return CALLS_COLUMNS
     rows = await connection.fetch(THERE)
     there = {row["attname"] for row in rows}
     return tuple(column for column in CALLS_COLUMNS if column not in there)
@@ -50,16 +56,8 @@ class PostgresRecords:
         """See `live.ports.Records`."""
         try:
             connection = await self._open()
-            async with connection.transaction():
-                await connection.execute("CREATE TEMP TABLE IF NOT EXISTS incoming (LIKE calls) ON COMMIT DELETE ROWS")
-                await connection.copy_records_to_table(
-                    "incoming", records=[_storable(row_of(record)) for record in batch], columns=CALLS_COLUMNS
-                )
-                await connection.execute(
-                    f"INSERT INTO calls ({COLUMNS}) SELECT {COLUMNS} FROM incoming ON CONFLICT DO NOTHING"  # noqa: S608
-                )
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-            raise
+            if batch:
+                await connection.execute(INSERT, *batch_row(batch))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await self.close()
             raise Unavailable(
@@ -78,10 +76,3 @@ class PostgresRecords:
             self._connection = await asyncpg.connect(self._url, timeout=CONNECT_S, command_timeout=COMMAND_S)
             await ensure_calls_table(self._connection)
         return self._connection
-
-
-def _storable(row: tuple[object, ...]) -> tuple[object, ...]:
-    """PostgreSQL's text cannot hold NUL, which a client may send in a model's or user's name."""
-    if any(isinstance(value, str) and "\0" in value for value in row):
-        return tuple(value.replace("\0", "\ufffd") if isinstance(value, str) else value for value in row)
-    return row

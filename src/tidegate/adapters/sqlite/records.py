@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type, row_of
+from tidegate.adapters.sql.batches_table import batch_row, batches_ddl
+from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
 
@@ -18,20 +19,15 @@ __all__ = ["SqliteRecords", "ensure_calls_table"]
 BUSY_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 0.01
 
-ABOUT_THE_ROW = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
-
-# The columns are CallRecord's field names: identifiers from our own code, never from input.
-INSERT = (
-    f"INSERT OR IGNORE INTO calls ({', '.join(CALLS_COLUMNS)}) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(CALLS_COLUMNS))})"
-)
+INSERT = "INSERT OR IGNORE INTO call_batches VALUES (?, ?, ?, ?)"
 
 
 def ensure_calls_table(connection: sqlite3.Connection) -> None:
-    """Create the table, or add the columns that it lacks; safe when several processes do it at once."""
+    """Create the tables, or add the columns that `calls` lacks; safe when several processes do it at once."""
     _ensure_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(calls_ddl("sqlite"))
+    for statement in (calls_ddl("sqlite"), *batches_ddl("sqlite")):
+        connection.execute(statement)
     there = {row[1] for row in connection.execute("PRAGMA table_info(calls)")}
     for column in CALLS_COLUMNS:
         if column not in there:
@@ -65,10 +61,9 @@ class SqliteRecords:
 
     async def append(self, batch: Sequence[CallRecord]) -> None:
         """See `live.ports.Records`."""
+        row = batch_row(batch) if batch else None
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, batch)
-        except ABOUT_THE_ROW:
-            raise
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, row)
         except (sqlite3.Error, OSError) as error:
             raise Unavailable(
                 f"Call records cannot be written to {self._file.name}: {error}.",
@@ -81,13 +76,14 @@ class SqliteRecords:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=True)
 
-    def _append(self, batch: Sequence[CallRecord]) -> None:
+    def _append(self, row: tuple[str, int, int, bytes] | None) -> None:
         if self._connection is not None and not self._same_file():
             self._close()  # moved away, or restored under the same name: what is written to the old one is lost
         connection = self._connection or self._open()
         try:
             with connection:
-                connection.executemany(INSERT, [row_of(record) for record in batch])
+                if row is not None:
+                    connection.execute(INSERT, row)
         except sqlite3.Error:
             self._close()
             raise

@@ -16,6 +16,7 @@ from tidegate.control.monitoring.model import (
     starting_points,
     unborn_gaps,
 )
+from tidegate.control.monitoring.ports import Batches
 from tidegate.control.policies.model import Retention
 from tidegate.control.spend.model import CallTotals
 from tidegate.jobs.database import Database
@@ -35,12 +36,23 @@ AIM = 0.9
 class Calls:
     """What happened, read back from the calls' store."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, batches: Batches) -> None:
         self._db = db
+        self._batches = batches
         self._counted: dict[str, tuple[int, int]] = {}
+
+    async def unpack(self) -> int:
+        """Bring what the gateways have left into the call log; return how many records there were. Every verb does it
+        before it reads, so that a call that is over is seen at once.
+        """
+        count = 0
+        while some := await self._batches.unpack():
+            count += some
+        return count
 
     async def list(self, wanted: CallFilter) -> list[CallRecord]:
         """The calls that match, newest first."""
+        await self.unpack()
         async with self._db.read() as tx:
             return [*await store.calls(tx, wanted)]
 
@@ -49,6 +61,7 @@ class Calls:
 
         A gateway that has more than `wanted.limit` new calls gives the rest at the next poll.
         """
+        await self.unpack()
         async with self._db.read() as tx:
             lives = await store.lives(tx)
             now_ms = await self._db.now_ms(tx)
@@ -67,6 +80,7 @@ class Calls:
 
     async def show(self, call_id: str) -> CallRecord:
         """One call, by its id or by 6 or more characters that only its id ends with. Raises NotFound, Conflict."""
+        await self.unpack()
         async with self._db.read() as tx:
             found = await store.one(tx, call_id)
             alike = await store.ending_with(tx, call_id) if found is None and len(call_id) >= SHORT_ID else ()
@@ -83,11 +97,13 @@ class Calls:
 
     async def totals(self, begins_at_ms: int, ends_at_ms: int) -> tuple[CallTotals, ...]:
         """See `control.spend.ports.CallLog`."""
+        await self.unpack()
         async with self._db.read() as tx:
             return await store.totals(tx, begins_at_ms, ends_at_ms)
 
     async def gaps(self, *, since_ms: int | None = None, limit: int = 100) -> tuple[Gap, ...]:
         """Records that were lost: holes in a gateway's numbers, newest first; `since_ms` None means 24 hours ago."""
+        await self.unpack()
         async with self._db.read() as tx:
             if since_ms is None:
                 since_ms = await self._db.now_ms(tx) - DAY_MS
@@ -98,6 +114,7 @@ class Calls:
 
     async def count_lost(self) -> int:
         """How many records were lost, of those that would be kept. Each count adds only what came since the last."""
+        await self.unpack()
         async with self._db.read() as tx:
             lives = await store.lives(tx)
             for life in lives:
@@ -114,6 +131,7 @@ class Calls:
 
         Always a gateway's lowest numbers first, so that pruning never looks like a loss; in short transactions.
         """
+        await self.unpack()
         by_age = await self._prune_before(now_ms - retention.calls_days * DAY_MS)
         horizon_ms = await self._size_horizon(retention.calls_max_mb * 1024 * 1024)
         return Pruned(by_age, await self._prune_before(horizon_ms) if horizon_ms is not None else 0)

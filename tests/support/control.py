@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 ADMIN_TOKEN = "tgt-" + "a" * 40
-MASTER_KEY = "m" * 40
+MASTER_KEY = "m0n1o2p3q4" * 4
 
 CONFIG = """\
 apiVersion: tidegate/v1

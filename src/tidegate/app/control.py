@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tidegate.adapters.git.repository import open_repository
 from tidegate.adapters.metrics.control import ControlMetrics
-from tidegate.app.databases import migrate, open_calls, open_database, schema_status
+from tidegate.app.databases import migrate, open_batches, open_calls, open_database, schema_status
 from tidegate.app.duties import duties
 from tidegate.app.errands import Errands
 from tidegate.app.explaining import Explaining
@@ -67,8 +67,9 @@ class Control:
         self._publish = make_publish(self.db)
         self.identity = Identity(self.db, self._publish)
         self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground,))
-        self.secrets = Secrets(self.db, self._publish, open_vault(settings, environ))
-        self.calls = Calls(self._calls_db)
+        self.secrets = Secrets(self.db, self._publish, lambda: open_vault(settings, environ))
+        self._batches = open_batches(settings)
+        self.calls = Calls(self._calls_db, self._batches)
         self._spending = SpendingOnDemand(lambda: open_spending(settings))
         self.explaining = Explaining(self.db, self.calls, settings.run_dir)
         self.spend = Spend(
@@ -113,6 +114,7 @@ class Control:
         await self.leader.stop()
         await self._spending.close()
         await self.db.close()
+        await self._batches.close()
         await self._calls_db.close()
 
     async def apply(self, actor: Actor, text: str, file: str) -> Applied:

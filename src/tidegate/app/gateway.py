@@ -14,28 +14,40 @@ from typing import IO
 import msgspec
 
 from tidegate.adapters.metrics.files import exposition, hold_alive, read_states, retire_dead, write_state
+from tidegate.app.secrets import Opener
+from tidegate.app.stores import Stores
+from tidegate.gateway import anthropic_errors
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Request
 from tidegate.gateway.dialects.base import Dialect
+from tidegate.gateway.dialects.messages.dialect import CountTokensDialect, MessagesDialect
 from tidegate.gateway.endpoints import find_endpoint
 from tidegate.gateway.journal import Journal
+from tidegate.gateway.ledger.ledger import Ledger
 from tidegate.gateway.meters import Meters
 from tidegate.gateway.openai_errors import error_reply
 from tidegate.gateway.pipeline import fold
 from tidegate.gateway.ports import GatewayState
+from tidegate.gateway.providers.anthropic.provider import AnthropicProvider
+from tidegate.gateway.providers.azure.provider import AzureProvider
 from tidegate.gateway.providers.base import Provider
+from tidegate.gateway.providers.bedrock.provider import BedrockProvider
+from tidegate.gateway.providers.gemini.provider import GeminiProvider
 from tidegate.gateway.providers.openai.provider import OpenAIProvider
+from tidegate.gateway.providers.vertex.provider import VertexProvider
+from tidegate.gateway.shadows import Shadows, shadow_rules
+from tidegate.gateway.stages.admit import Admit
 from tidegate.gateway.stages.identify import Identify
 from tidegate.gateway.stages.listing import Listing
 from tidegate.gateway.stages.record import Record
 from tidegate.gateway.stages.resolve import Resolve
 from tidegate.gateway.stages.send import Send
+from tidegate.gateway.stages.shadow import Shadow
 from tidegate.gateway.upstream.pool import Pool
 from tidegate.gateway.upstream.target import Target, refusing_target
 from tidegate.gateway.world import World
 from tidegate.kernel.errors import Invalid, ProviderFailed, TidegateError, Unavailable
 from tidegate.kernel.ids import IdSource, new_id
-from tidegate.live.ports import Board, Records
-from tidegate.live.snapshot import Deployment, Policy, Snapshot, decode_snapshot, encode_snapshot
+from tidegate.live.snapshot import Deployment, Policy, Sealed, Snapshot, decode_snapshot, encode_snapshot
 from tidegate.settings import Settings
 
 __all__ = ["Gateway", "Reply", "Request"]
@@ -50,24 +62,38 @@ TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 class Gateway:
     """One gateway process's inside. Life: `start`, many `handle`, `drain` (no new work), `stop`."""
 
-    def __init__(self, settings: Settings, board: Board, records: Records, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, stores: Stores, environ: Mapping[str, str]) -> None:
         self.gateway_id = new_id("gw")
         self._ids = IdSource("call")
         self._settings = settings
-        self._board = board
-        self._environ = environ
+        self._board = stores.board
+        self._opener = Opener(settings, environ)
         self._world: World | None = None
         self._draining = False
         self._alive: IO[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._providers: dict[str, Provider] = {"openai": OpenAIProvider()}
-        self._dialects: dict[str, Dialect] = {}
+        self._providers: dict[str, Provider] = {
+            "openai": OpenAIProvider(),
+            "anthropic": AnthropicProvider(),
+            "azure": AzureProvider(),
+            "bedrock": BedrockProvider(),
+            "gemini": GeminiProvider(),
+            "vertex": VertexProvider(),
+        }
+        self._dialects: dict[str, Dialect] = {
+            "messages": MessagesDialect(),
+            "messages.count_tokens": CountTokensDialect(),
+        }
         self.meters = Meters()
-        self.journal = Journal(records, self.gateway_id, lambda: self.policy.record_flush_ms)
+        self.journal = Journal(stores.records, self.gateway_id, lambda: self.policy.record_flush_ms)
+        self.ledger = Ledger(stores.counters, self.gateway_id)
         self._pool = Pool(asyncio.get_running_loop())
+        self._send = Send(self._providers, self._dialects, self._pool)
+        copied = Send(self._providers, self._dialects, self._pool)  # what copies find ill is not ill for users
+        self.shadows = Shadows(self.journal, Admit(self.ledger), copied, self._ids)
         first = (Record(self.journal, self.meters), Identify())
         self._handlers = {
-            "inference": fold((*first, Resolve(), Send(self._providers, self._dialects, self._pool))),
+            "inference": fold((*first, Resolve(), Admit(self.ledger), Shadow(self.shadows), self._send)),
             "listing": fold((*first, Listing())),
         }
         self._operations = {"/healthz": self._health, "/readyz": self._ready, "/metrics": self._metrics}
@@ -93,6 +119,7 @@ class Gateway:
         if snapshot is not None:
             self.adopt(snapshot)
         self.journal.start()
+        self.ledger.start()
         self._tasks = [
             asyncio.create_task(self._follow(), name="board"),
             asyncio.create_task(self._publish_metrics(), name="metrics"),
@@ -102,6 +129,7 @@ class Gateway:
         """Serve this Snapshot from now on; calls under way keep theirs. A lower generation never wins."""
         if self._world is not None and snapshot.generation <= self._world.generation:
             return
+        self.ledger.adopt((*snapshot.limits, *shadow_rules(snapshot)), snapshot.generation)
         before, self._world = self._world, World(snapshot, self._targets(snapshot), self._world)
         if before is not None:
             before.supersede(self._world)
@@ -118,8 +146,10 @@ class Gateway:
                     "Nothing was ever applied here.", mend="Run `tidegate apply`, or `tidegate up`.", code="no_snapshot"
                 )
         except TidegateError as error:
-            reply = error_reply(error)
-            reply.headers.append((b"x-request-id", new_id("call").encode()))
+            call_id = new_id("call")
+            theirs = request.path.startswith("/v1/messages")
+            reply = anthropic_errors.error_reply(error, call_id) if theirs else error_reply(error)
+            reply.headers.append((b"x-request-id", call_id.encode()))
             return reply
         return await self._handlers[endpoint.kind](Call(request, endpoint, self._world, self._ids))
 
@@ -138,8 +168,10 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.shadows.stop()
         await self._pool.close()
         await self.journal.close()
+        await self.ledger.stop()
         await self._board.close()
         self._write_metrics()
         if self._alive is not None:
@@ -149,13 +181,13 @@ class Gateway:
         old = self._world
         targets = {}
         for name, deployment in snapshot.deployments.items():
-            if old is not None and old.deployments.get(name) == deployment:
+            if old is not None and old.deployments.get(name) == deployment and _same_secret(old, snapshot, deployment):
                 targets[name] = old.targets[name]
             else:
-                targets[name] = self._target(deployment)
+                targets[name] = self._target(deployment, snapshot.sealed)
         return targets
 
-    def _target(self, deployment: Deployment) -> Target:
+    def _target(self, deployment: Deployment, sealed: Mapping[str, Sealed]) -> Target:
         """A deployment that cannot be called refuses its own calls; it must not keep the rest from being served."""
         provider = self._providers.get(deployment.provider)
         try:
@@ -165,7 +197,7 @@ class Gateway:
                     mend=f"Known: {', '.join(self._providers)}.",
                     code="unknown_provider",
                 )
-            return provider.target(deployment, self._environ)
+            return provider.target(*self._opener.opened(deployment, sealed))
         except Invalid as fault:
             wrong = ProviderFailed(fault.message, mend=fault.mend, code=fault.code)
             log.warning("%s", wrong)
@@ -202,6 +234,7 @@ class Gateway:
             "control_database": self._board.fault or "ok",
             "records": self.journal.store_error or "ok",
             "records_waiting": self.journal.waiting,
+            "limits": self.ledger.fault or "ok",
             "in_flight": self.meters.in_flight,
         }
         return Reply(200 if ready else 503, [JSON_HEADER], msgspec.json.encode(body))
@@ -226,9 +259,17 @@ class Gateway:
             records_waiting=self.journal.waiting,
             records_dropped=self.journal.dropped,
             totals=self.meters.totals(),
+            breakers=self._send.board.states(),
+            shadows=self.shadows.totals,
         )
         with contextlib.suppress(OSError):  # a full disk must not stop the serving; doctor finds it
             write_state(self._settings.run_dir, state)
+
+
+def _same_secret(old: World, snapshot: Snapshot, deployment: Deployment) -> bool:
+    """Whether the deployment's secret, if it has one, is sealed as it was."""
+    name = deployment.secret
+    return name is None or old.snapshot.sealed.get(name) == snapshot.sealed.get(name)
 
 
 def _remember(file: Path, snapshot: Snapshot) -> None:

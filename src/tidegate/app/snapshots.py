@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidegate.control.identity import store as identity
 from tidegate.control.identity.store import KEYS
 from tidegate.control.policies import store as policies
+from tidegate.control.policies.model import Config
 from tidegate.control.prompts import store as prompts
 from tidegate.control.rollouts import store as rollouts
 from tidegate.control.rollouts.model import live_by_environment, versions_of
@@ -65,7 +66,9 @@ class Press:
             keys=await self._keys(tx, now_ms),
             deployments=config.deployments if config else {},
             routes=config.routes if config else {},
-            prompts=await self._prompts(tx, versions_of(releases)),
+            limits=config.limits if config else (),
+            sealed={stored.sealed.name: stored.sealed for stored in await policies.secrets(tx)},
+            prompts=await self._prompts(tx, versions_of(releases), _shadowed(config, versions_of(releases))),
             releases=live_by_environment(releases),
         )
 
@@ -78,14 +81,24 @@ class Press:
             self._grants_of, self._grants_at_ms = found, now_ms
         return self._grants
 
-    async def _prompts(self, tx: AsyncConnection, wanted: set[tuple[str, str]]) -> dict[str, dict[str, PromptVersion]]:
-        """The versions that are needed, as [name][version]."""
+    async def _prompts(
+        self, tx: AsyncConnection, needed: set[tuple[str, str]], shadowed: set[tuple[str, str]]
+    ) -> dict[str, dict[str, PromptVersion]]:
+        """The versions that are needed, and those of the shadows' that there are, as [name][version]."""
+        wanted = needed | shadowed
         known = {pair: version for pair, version in self._versions.items() if pair in wanted}
         known |= await prompts.load(tx, wanted - known.keys()) if wanted - known.keys() else {}
-        for pair in sorted(wanted - known.keys()):  # a damaged database: the others must be served still
+        for pair in sorted(needed - known.keys()):  # a damaged database: the others must be served still
             log.error("%s@%s is live or a way back, but is not in the registry", *pair)
         self._versions = known
         found: dict[str, dict[str, PromptVersion]] = {}
         for (name, number), version in known.items():
             found.setdefault(name, {})[number] = version
         return found
+
+
+def _shadowed(config: Config | None, live: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The versions that routes copy calls to, of every prompt that is live."""
+    routes = config.routes.values() if config else ()
+    versions = {route.shadow.version for route in routes if route.shadow is not None}
+    return {(name, version) for name, _ in live for version in versions if version is not None}

@@ -2,7 +2,7 @@
 meters.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from tidegate.gateway.call import Call
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.calls import CallRecord
+from tidegate.live.snapshot import LimitRule
 
 __all__ = [
     "DURATION_BUCKETS_S",
@@ -20,6 +21,7 @@ __all__ = [
     "Ledger",
     "Meters",
     "Series",
+    "Shadows",
     "Totals",
     "Upstreams",
 ]
@@ -58,7 +60,9 @@ class Totals(msgspec.Struct):
 
 
 class GatewayState(msgspec.Struct, kw_only=True):
-    """What one gateway process knows of itself; a sum over several belongs to none (pid 0)."""
+    """What one gateway process knows of itself; a sum over several belongs to none (pid 0). `breakers` tells the state
+    of each deployment that was called: closed, open or half_open. `shadows` counts copies by route and outcome.
+    """
 
     gateway_id: str
     pid: int
@@ -67,6 +71,8 @@ class GatewayState(msgspec.Struct, kw_only=True):
     records_waiting: int = 0
     records_dropped: int = 0
     totals: list[Totals] = []
+    breakers: dict[str, str] = {}
+    shadows: dict[str, dict[str, int]] = {}
 
 
 class Journal(Protocol):
@@ -112,12 +118,26 @@ class Hold(Protocol):
 class Ledger(Protocol):
     """This process's slices of all limits and budgets."""
 
+    def counts(self, call: Call) -> Sequence[tuple[LimitRule, str]]:
+        """The rules that count this call, each with its counter."""
+        ...
+
     async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> Hold:
         """Hold one request, a parallel slot, at most so many tokens and so much money in every counter that counts this
         call, all or nothing; adds x-ratelimit-* and x-tidegate-budget to `call.reply_headers`. Returns without a round
         trip while the slices suffice. Raises Refused (rate_limit_exceeded with Retry-After; insufficient_quota without;
         price_unknown when a hard budget counts a call whose cost cannot be bounded) or Unavailable (a store that is
         away when a new slice is needed: fail closed).
+        """
+        ...
+
+
+class Shadows(Protocol):
+    """Copies calls for candidates."""
+
+    def copy(self, call: Call) -> Callable[[], None] | None:
+        """What begins the copy of this call, to be called once the user's answer is over; it returns at once and never
+        raises. None when the call is not to be copied.
         """
         ...
 

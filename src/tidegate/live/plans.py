@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.live.snapshot import Breaker, Choice, Deployment, Retry, Route, Snapshot
 
-__all__ = ["Candidate", "Excluded", "Plan", "Step", "make_plan"]
+__all__ = ["Candidate", "Excluded", "Plan", "Step", "make_plan", "make_shadow_plan"]
 
 ADAPTER = ":"
 
@@ -85,6 +85,30 @@ def make_plan(snapshot: Snapshot, alias: str, environment: str, regions: tuple[s
     return Plan(alias=alias, known=bool(links), steps=tuple(steps), excluded=tuple(excluded))
 
 
+def make_shadow_plan(
+    snapshot: Snapshot,
+    alias: str,
+    regions: tuple[str, ...] = (),
+    rendered: Plan | None = None,
+) -> Plan:
+    """Plan the shadow of a call of `alias`: its candidate alone, tried once; without `deployment` the plan's of the
+    other version (`rendered`). Bound to the same regions as the call itself, fail closed.
+    """
+    route = snapshot.routes.get(alias)
+    shadow = route.shadow if route else None
+    if shadow is None:
+        return Plan(alias=alias, known=False)
+    bounds = tuple(frozenset(one) for one in (regions, _regions(snapshot, alias)) if one)
+    if shadow.deployment is not None:
+        found = [_candidate(snapshot, Choice(shadow.deployment), None, bounds)]
+    else:
+        found = [_bounded(one, bounds) for one in (rendered.candidates if rendered else ())]
+    candidates = tuple(one for one in found if isinstance(one, Candidate))[:1]
+    step = Step(alias=alias, strategy="priority", candidates=candidates, retry=Retry(attempts=1))
+    excluded = tuple(one for one in found if isinstance(one, Excluded))
+    return Plan(alias=alias, known=True, steps=(step,) if candidates else (), excluded=excluded)
+
+
 def _split(snapshot: Snapshot, alias: str) -> tuple[str, str | None]:
     """The alias and its adapter; a name that is there as it stands has none."""
     if ADAPTER not in alias or alias in snapshot.routes or alias in snapshot.deployments:
@@ -127,13 +151,24 @@ def _candidate(
     one = deployments.get(choice.deployment)
     if one is None:
         return Excluded(choice.deployment, "it is not configured")
-    for allowed in bounds:
-        if one.region not in allowed:
-            where = f"its region is {one.region!r}" if one.region else "it names no region"
-            return Excluded(one.name, f"{where}, and only {', '.join(sorted(allowed))} is allowed")
+    outside = _outside(one, bounds)
+    if outside is not None:
+        return outside
     model = one.upstream_model
     if adapter is not None:
         if adapter not in one.adapters:
             return Excluded(one.name, f"it has no adapter {adapter!r}")
         model = one.adapters[adapter]
     return Candidate(one, model, choice.weight, choice.priority)
+
+
+def _bounded(one: Candidate, bounds: tuple[frozenset[str], ...]) -> Candidate | Excluded:
+    return _outside(one.deployment, bounds) or one
+
+
+def _outside(one: Deployment, bounds: tuple[frozenset[str], ...]) -> Excluded | None:
+    for allowed in bounds:
+        if one.region not in allowed:
+            where = f"its region is {one.region!r}" if one.region else "it names no region"
+            return Excluded(one.name, f"{where}, and only {', '.join(sorted(allowed))} is allowed")
+    return None

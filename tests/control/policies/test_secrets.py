@@ -33,7 +33,7 @@ async def db(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
 
 
 def secrets_of(db: SqliteDatabase, vault: Vault) -> Secrets:
-    return Secrets(db, Press(db).publish, vault)
+    return Secrets(db, Press(db).publish, lambda: vault)
 
 
 async def code_of(attempt: object) -> str:

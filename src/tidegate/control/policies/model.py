@@ -55,7 +55,7 @@ SECRETS = "secrets"
 
 
 class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider's sealed secret, without its value. `key_id` is the fingerprint of the master key it is sealed under."""
+    """A provider's sealed secret, without its value. `key_id` is the fingerprint of its master key."""
 
     name: str
     key_id: str

@@ -1,5 +1,7 @@
 """The verbs of providers' secrets: set, list, remove, seal anew. A value goes in and never comes out again."""
 
+from collections.abc import Callable
+
 from tidegate.control.identity.model import Actor
 from tidegate.control.identity.store import add_audit
 from tidegate.control.policies import store
@@ -18,7 +20,8 @@ MAX_VALUE = 16_384
 class Secrets:
     """Each verb is one transaction: the change, its audit row, the new Snapshot, which carries the sealed rows."""
 
-    def __init__(self, db: Database, publish: Publish, vault: Vault) -> None:
+    def __init__(self, db: Database, publish: Publish, vault: Callable[[], Vault]) -> None:
+        """`vault` opens it; a workspace without secrets needs none."""
         self._db = db
         self._publish = publish
         self._vault = vault
@@ -40,7 +43,7 @@ class Secrets:
                 mend="Give the key as the provider shows it, on one line.",
                 code="invalid_secret",
             )
-        sealed = self._vault.seal(SECRETS, name, value.encode())
+        sealed = self._vault().seal(SECRETS, name, value.encode())
         async with self._db.write() as tx:
             stored = store.StoredSecret(sealed, await self._db.now_ms(tx), actor.name)
             await store.put_secret(tx, stored)
@@ -71,16 +74,15 @@ class Secrets:
         opened. Who set it and when stays.
         """
         actor.require(RIGHT)
+        vault = self._vault()
         async with self._db.write() as tx:
             done = []
             for stored in await store.secrets(tx):
                 name = stored.sealed.name
-                again = store.StoredSecret(
-                    self._vault.reseal(SECRETS, name, stored.sealed), stored.set_at_ms, stored.set_by
-                )
+                again = store.StoredSecret(vault.reseal(SECRETS, name, stored.sealed), stored.set_at_ms, stored.set_by)
                 await store.put_secret(tx, again)
                 done.append(again.info)
-            await self._tell(tx, actor, "secret.rotate", "all", {"key_id": self._vault.key_id, "count": len(done)})
+            await self._tell(tx, actor, "secret.rotate", "all", {"key_id": vault.key_id, "count": len(done)})
         return tuple(done)
 
     async def _tell(self, tx: Tx, actor: Actor, action: str, name: str, diff: dict[str, object]) -> None:

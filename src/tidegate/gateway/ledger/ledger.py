@@ -160,6 +160,15 @@ class Ledger:
         self._ended.append(self._slices.pop(counter))
         self._soon(NEAR_S)
 
+    def _forget(self) -> None:
+        """The store has lost the counters: slices that it does not know of are worth nothing any more. What calls under
+        way will have cost is reported to the windows that were rebuilt.
+        """
+        for counter in list(self._slices):
+            self._end(counter)
+        for slice_ in self._ended:
+            slice_.free = 0
+
     def _touched(self, slice_: Slice) -> None:
         if self._timer is None:
             self._soon(NEAR_S if slice_.left < slice_.rule.cap // 8 else REPORT_S)
@@ -247,6 +256,8 @@ class Ledger:
         if self.fault is None:
             log.warning("limits and budgets cannot be shared just now: %s", error)
         self.fault = str(error)
+        if error.code == "counters_lost":
+            self._forget()
         for waiter in self._waiters:
             if not waiter.done.done():
                 waiter.done.set_exception(

@@ -1,0 +1,1 @@
+"""Seals secrets and content under the workspace's master key."""

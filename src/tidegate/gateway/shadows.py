@@ -1,0 +1,175 @@
+"""Shadow copies: the same inputs for another model or prompt version, under caps of their own.
+
+Nothing of a copy is the user's: neither latency, bill and limits (its rule counts shadows alone), health of the
+deployments (a board of its own), nor meters. A copy that finds all places taken is dropped and counted: there is no
+queue. Caps on parallel copies hold for each gateway process, the cap on cost for all together. A copy
+without a bound on its output gets the policy's, so that its cost has one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from tidegate.gateway.call import Call, Handler, Reply, Request, Stage
+from tidegate.gateway.pipeline import fold
+from tidegate.gateway.ports import Journal
+from tidegate.gateway.stages.record import Record
+from tidegate.gateway.stages.resolve import Resolve
+from tidegate.kernel.errors import Forbidden, Refused, TidegateError, Unavailable
+from tidegate.kernel.ids import IdSource
+from tidegate.live.assignment import bucket
+from tidegate.live.calls import CallRecord
+from tidegate.live.plans import make_shadow_plan
+from tidegate.live.snapshot import LimitRule, Route, Shadow, Snapshot
+
+__all__ = ["OUTCOMES", "Shadows", "shadow_rules"]
+
+log = logging.getLogger(__name__)
+
+OUTCOMES = ("sent", "skipped_budget", "skipped_parallel", "failed", "timeout")
+OK = 200
+SALT = "shadow"
+
+
+class _Quiet:
+    """Meters that count nothing: those of users tell of users alone."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+
+    def count(self, record: CallRecord) -> None:
+        """A shadow is seen in its record and in `tidegate_shadow_total`."""
+
+
+class Shadows:
+    """Fills `gateway.ports.Shadows`. `admit` and `send` are stages of its own, so that no user waits for a copy."""
+
+    def __init__(self, journal: Journal, admit: Stage, send: Stage, ids: IdSource) -> None:
+        self.totals: dict[str, dict[str, int]] = {}
+        self._ids = ids
+        self._running: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        # `admit` before `record`: a copy that the budget refuses is counted, and leaves no record
+        self._handler = fold((_plan, admit, Record(journal, _Quiet()), send))
+        self._render = fold((Resolve(), _keep))
+
+    def copy(self, call: Call) -> Callable[[], None] | None:
+        """See `gateway.ports.Shadows`."""
+        route = call.world.routes.get(call.route or "")
+        if route is None or route.shadow is None or call.origin != "user":
+            return None
+        rule = route.shadow
+        if bucket(SALT, call.call_id) >= rule.share_bp or (rule.version is not None and call.prompt is None):
+            return None
+        payload = dict(call.payload)
+        return lambda: self._start(call, payload, route, rule)
+
+    async def stop(self) -> None:
+        """End all copies under way; they leave their records."""
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, call: Call, payload: dict[str, msgspec.Raw], route: Route, rule: Shadow) -> None:
+        if self._stopped:
+            return
+        if self._running.get(route.alias, 0) >= rule.max_parallel:
+            self._count(route.alias, "skipped_parallel")
+            return
+        self._running[route.alias] = self._running.get(route.alias, 0) + 1
+        task = asyncio.create_task(self._run(_copied(call, payload, self._ids), route.alias, rule), name="shadow")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._done(done, route.alias))
+
+    def _done(self, task: asyncio.Task[None], alias: str) -> None:
+        self._tasks.discard(task)
+        self._running[alias] -= 1
+
+    def _count(self, alias: str, outcome: str) -> None:
+        totals = self.totals.setdefault(alias, dict.fromkeys(OUTCOMES, 0))
+        totals[outcome] += 1
+
+    async def _run(self, call: Call, alias: str, rule: Shadow) -> None:
+        try:
+            async with asyncio.timeout(rule.timeout_s):
+                if rule.version is not None:
+                    await self._rendered(call, rule.version)
+                    call.route = alias
+                outcome = await self._answered(call)
+        except TimeoutError:
+            outcome = "timeout"
+        except (Refused, Unavailable) as error:
+            outcome = "skipped_budget"
+            log.debug("no shadow of %s: %s", alias, error)
+        except TidegateError as error:
+            outcome = "failed"
+            log.debug("a shadow of %s failed: %s", alias, error)
+        except Exception:
+            outcome = "failed"
+            log.warning("a shadow of %s failed", alias, exc_info=True)
+        self._count(alias, outcome)
+
+    async def _rendered(self, call: Call, version: str) -> None:
+        """Render the other version with the same variables, as if it had been asked for by number."""
+        fields = msgspec.json.decode(call.request.body, type=dict[str, msgspec.Raw])
+        fields["model"] = msgspec.Raw(msgspec.json.encode(f"prompt:{call.prompt}@{version}"))
+        call.request = Request(
+            call.request.method, call.request.path, call.request.headers, msgspec.json.encode(fields)
+        )
+        await self._render(call)
+
+    async def _answered(self, call: Call) -> str:
+        reply = await self._handler(call)
+        if reply.events is not None:
+            async with aclosing(reply.events) as events:
+                async for _ in events:
+                    pass
+        if reply.status == OK and call.ending == "complete":
+            return "sent"
+        return "timeout" if call.ending == "timeout" else "failed"
+
+
+def shadow_rules(snapshot: Snapshot) -> Sequence[LimitRule]:
+    """The caps on what copies cost, as rules that count shadows alone."""
+    return [
+        LimitRule(
+            name=f"shadow/{alias}",
+            unit="nano_usd",
+            cap=route.shadow.cap_nano_usd_per_day,
+            per="day",
+            match={"origin": "shadow", "model": alias},
+        )
+        for alias, route in snapshot.routes.items()
+        if route.shadow is not None
+    ]
+
+
+def _copied(call: Call, payload: dict[str, msgspec.Raw], ids: IdSource) -> Call:
+    """A call of its own with the user's inputs, in the user's World."""
+    copy = Call(call.request, call.endpoint, call.world, ids)
+    copy.origin, copy.shadow_of = "shadow", call.call_id
+    copy.grant, copy.tags, copy.unit = call.grant, call.tags, call.unit
+    copy.payload, copy.stream, copy.usage_wanted = payload, call.stream, call.usage_wanted
+    copy.model_requested, copy.route = call.model_requested, call.route
+    copy.prompt, copy.prompt_version = call.prompt, call.prompt_version
+    return copy
+
+
+async def _keep(call: Call, inner: Handler) -> Reply:
+    """The end of rendering: what was resolved stays on the call."""
+    return Reply(OK, [])
+
+
+async def _plan(call: Call, inner: Handler) -> Reply:
+    """One candidate, tried once, within the regions of the key and of the route."""
+    assert call.grant is not None
+    plan = call.plan = make_shadow_plan(call.world.snapshot, call.route or "", call.grant.regions, call.plan)
+    if not plan.steps:
+        why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
+        raise Forbidden(f"No deployment may take the shadow of {call.route!r} ({why}).", code="no_deployment_allowed")
+    return await inner(call)

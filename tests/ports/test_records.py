@@ -299,3 +299,12 @@ async def test_a_file_that_is_no_database_is_away(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="not a database"):
         await records.append([a_record(1)])
     await records.close()
+
+
+async def test_a_damaged_batch_is_kept_aside_and_holds_up_nobody(store: Store, records: Records) -> None:
+    await records.append([a_record(1)])
+    for number, body in enumerate(("9181a763616c6c5f6964a1ff", "6e6f6e73656e7365")):  # text that is no UTF-8; no batch
+        value = f"X'{body}'" if isinstance(records, SqliteRecords) else f"'\\x{body}'::bytea"
+        await store.run(f"INSERT INTO call_batches VALUES ('gw_0', {number}, {number}, {value})")
+    await records.append([a_record(2)])
+    assert [row["seq"] for row in await store.rows()] == [1, 2]

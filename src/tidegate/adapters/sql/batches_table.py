@@ -36,4 +36,7 @@ def batch_row(batch: Sequence[CallRecord]) -> tuple[str, int, int, bytes]:
 
 def records_of(body: bytes) -> list[CallRecord]:
     """The records of a batch, also of an older or newer gateway's; raises msgspec.DecodeError."""
-    return _DECODE(body)
+    try:
+        return _DECODE(body)
+    except UnicodeDecodeError as error:  # text that is none is a damaged batch too
+        raise msgspec.DecodeError(str(error)) from error

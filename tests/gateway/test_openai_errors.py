@@ -17,6 +17,7 @@ TABLE = [
     (errors.NotFound("model", "m"), 404, "invalid_request_error", "model_not_found"),
     (errors.Conflict("m"), 409, "invalid_request_error", "conflict"),
     (errors.Refused("m"), 429, "rate_limit_error", "rate_limit_exceeded"),
+    (errors.Refused("m", code="insufficient_quota"), 429, "insufficient_quota", "insufficient_quota"),
     (errors.ProviderFailed("m"), 502, "upstream_error", "provider_error"),
     (errors.ProviderUnreachable("m"), 502, "upstream_error", "provider_unreachable"),
     (errors.ProviderTimeout("m"), 504, "upstream_error", "provider_timeout"),

@@ -62,7 +62,10 @@ ROOMS = MappingProxyType(
 STAGE = Row(("kernel", "live", "gateway/call", "gateway/ports"))
 STAGES = MappingProxyType(
     {
-        "record": Row((*STAGE.may, "gateway/openai_errors")),  # the one place where an error becomes a reply
+        "record": Row(  # where an error becomes a reply
+            (*STAGE.may, "gateway/anthropic_errors", "gateway/bounds", "gateway/openai_errors")
+        ),
+        "admit": Row((*STAGE.may, "gateway/bounds")),  # how much a call can cost, pure
         "resolve": Row((*STAGE.may, "templates")),  # renders the prompt
         "send": Row((*STAGE.may, "gateway/routing", "gateway/providers/base", "gateway/dialects/base")),
     }
@@ -84,6 +87,7 @@ ADAPTERS = MappingProxyType(
         "redis": Row((), ("redis",)),
         "sql": Row((), ("alembic", "sqlalchemy")),  # what the two dialects share
         "sqlite": Row(("adapters/sql",), ("aiosqlite", "alembic", "sqlalchemy")),
+        "vault": Row((), ("cryptography",)),
     }
 )
 """The one library that each adapter adapts, on top of the row `adapters`."""
@@ -98,7 +102,12 @@ DOORS = MappingProxyType(
 )
 """What each door speaks with, on top of the row `doors`. No door imports another."""
 
-FILES = MappingProxyType({"control/*/store": Row((), ("sqlalchemy",))})
+FILES = MappingProxyType(
+    {
+        "control/*/store": Row((), ("sqlalchemy",)),
+        "gateway/providers/vertex/tokens": Row((), ("cryptography",)),  # RS256 of a service account's token
+    }
+)
 """What single files of a room may more."""
 
 OPTIONAL = MappingProxyType({"openai": ("app", "doors/cli"), "xllamacpp": ("adapters/xllamacpp", "app")})

@@ -12,7 +12,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     `upstream_path` is joined to a deployment's base URL; `required` are the fields without which the upstream cannot
     begin; `streams` when it may answer with events; `family` is whose shape its errors have; `output_fields` bound the
-    answer's tokens, the first one is set when a bound is needed and none was given.
+    answer's tokens, the newest name first.
     """
 
     name: str
@@ -64,6 +64,14 @@ ENDPOINTS = (
         streams=True,
         family="anthropic",
         output_fields=("max_tokens",),
+    ),
+    Endpoint(
+        "messages.count_tokens",
+        "POST",
+        "/v1/messages/count_tokens",
+        upstream_path="/messages/count_tokens",
+        required=("messages",),
+        family="anthropic",
     ),
     Endpoint("embeddings", "POST", "/v1/embeddings", upstream_path="/embeddings", required=("input",)),
     Endpoint("models", "GET", "/v1/models", kind="listing"),

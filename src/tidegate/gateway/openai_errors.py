@@ -13,6 +13,7 @@ from tidegate.kernel import errors
 
 __all__ = ["error_body", "error_event", "error_reply", "error_status"]
 
+QUOTA = "insufficient_quota"
 _TABLE: tuple[tuple[type[errors.TidegateError], int, str], ...] = (
     (errors.TooLarge, 413, "invalid_request_error"),
     (errors.Invalid, 400, "invalid_request_error"),
@@ -41,7 +42,7 @@ def error_status(error: errors.TidegateError) -> int:
 
 def error_body(error: errors.TidegateError) -> bytes:
     """The JSON body of an error: message and mend together, since OpenAI's clients show the message alone."""
-    kind = _kind(error)[1]
+    kind = QUOTA if isinstance(error, errors.Refused) and error.code == QUOTA else _kind(error)[1]
     return msgspec.json.encode(
         {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}
     )

@@ -30,6 +30,8 @@ class World:
         self.routes = snapshot.routes
         self.deployments = snapshot.deployments
         self.targets = targets
+        self.known_senders: dict[bytes, KeyGrant] = {}
+        """Whoever sent this `Authorization` was found to have this grant: at most a few spellings for each key."""
         self._plans: dict[tuple[str, str, tuple[str, ...]], Plan] = {}
         self.superseded = asyncio.Event()
         self.successor: World | None = None

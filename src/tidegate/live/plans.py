@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.live.snapshot import Breaker, Choice, Deployment, Retry, Route, Snapshot
 
-__all__ = ["Candidate", "Excluded", "Plan", "Step", "make_plan", "make_shadow_plan"]
+__all__ = ["ADAPTER", "Candidate", "Excluded", "Plan", "Step", "make_plan", "make_shadow_plan"]
 
 ADAPTER = ":"
 
@@ -40,12 +40,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole chain. `steps` is empty when nothing may be called; then `excluded` says why."""
+    """The whole chain. `steps` is empty when nothing may be called; then `excluded` says why. `total_timeout_s` is the
+    longest that a candidate may take: all attempts together get no more.
+    """
 
     alias: str
     known: bool
     steps: tuple[Step, ...] = ()
     excluded: tuple[Excluded, ...] = ()
+    total_timeout_s: float = 600.0
 
     @property
     def candidates(self) -> Iterator[Candidate]:
@@ -82,7 +85,15 @@ def make_plan(snapshot: Snapshot, alias: str, environment: str, regions: tuple[s
                     breaker=policy.breaker,
                 )
             )
-    return Plan(alias=alias, known=bool(links), steps=tuple(steps), excluded=tuple(excluded))
+    return Plan(
+        alias=alias,
+        known=bool(links),
+        steps=tuple(steps),
+        excluded=tuple(excluded),
+        total_timeout_s=max(
+            (one.deployment.total_timeout_s for step in steps for one in step.candidates), default=600.0
+        ),
+    )
 
 
 def make_shadow_plan(

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.anthropic_fake import message as anthropic_message
+from tests.support.anthropic_fake import message_events, text, thinking, tool_use
 from tests.support.bedrock_fake import event_frame, frame
 from tests.support.bedrock_fake import message as converse_message
 from tests.support.calls import a_call, an_ask, pieces_of
@@ -16,6 +18,8 @@ from tests.support.gemini_fake import candidate, generated
 from tests.support.scene import CHAT
 from tests.support.wire import DONE, event
 from tidegate.gateway.call import Reply
+from tidegate.gateway.providers.anthropic.answers import read_anthropic
+from tidegate.gateway.providers.anthropic.streams import follow_as_chat
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.bedrock.answers import read_converse
 from tidegate.gateway.providers.bedrock.streams import follow_converse
@@ -31,7 +35,11 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=5,
 )
+TOLD = message_events(thinking("a"), text("b"), tool_use("f", {"c": 1}))
 GOOD = (
+    *(json.loads(one.partition(b"data: ")[2]) for one in TOLD),
+    anthropic_message(thinking("a"), text("b"), tool_use("f", {"c": 1})),
+    {"type": "error", "error": {"type": "overloaded_error", "message": "m"}, "request_id": "r"},
     generated(candidate({"text": "a", "thoughtSignature": "b"}, {"functionCall": {"name": "f", "args": {}}})),
     {"promptFeedback": {"blockReason": "SAFETY"}},
     {"error": {"code": 429, "message": "m", "status": "S", "details": [{"@type": "x/google.rpc.RetryInfo"}]}},
@@ -65,7 +73,7 @@ def spoiled(draw: st.DrawFn) -> Any:
         at = at[key]
 
 
-@pytest.mark.parametrize("read", [read_gemini, read_converse])
+@pytest.mark.parametrize("read", [read_anthropic, read_gemini, read_converse])
 @pytest.mark.parametrize("endpoint", ["chat.completions", "embeddings"])
 @given(body=spoiled().map(json.dumps).map(str.encode) | st.binary(max_size=40), status=st.sampled_from([200, 400, 429]))
 @settings(max_examples=200)
@@ -88,10 +96,11 @@ async def end_of(follow: Follow, parts: list[bytes]) -> None:
     assert call.whole == (bool(blocks) and blocks[-1].endswith(DONE))
 
 
+@pytest.mark.parametrize("follow", [follow_gemini, follow_as_chat])
 @given(bodies=st.lists(spoiled() | st.sampled_from(GOOD), max_size=4))
 @settings(max_examples=200)
-async def test_geminis_streams(bodies: list[Any]) -> None:
-    await end_of(follow_gemini, [event(body) for body in bodies])
+async def test_streams_of_events(follow: Follow, bodies: list[Any]) -> None:
+    await end_of(follow, [event(body) for body in bodies])
 
 
 @given(made=st.lists(st.tuples(st.sampled_from(EVENTS), spoiled() | st.sampled_from(GOOD)), max_size=5))

@@ -66,6 +66,25 @@ def test_a_slow_one_is_tried_again_when_its_slowness_is_long_ago() -> None:
     assert health.latency_ms(600.0) < 1.0
 
 
+def test_a_probe_that_fails_counts_like_a_call() -> None:
+    health = Health()
+    fail(health, 0.0, 2)
+    health.probed_ill(0.0, BREAKER)
+    assert health.state(0.0) == OPEN
+    health.probed_ill(8.0, BREAKER)
+    assert (health.state(17.9), health.state(18.0)) == (OPEN, HALF_OPEN)
+
+
+def test_a_good_probe_while_a_call_tries_does_not_end_the_call() -> None:
+    health = Health()
+    fail(health, 0.0, 3)
+    health.begin()
+    health.probed_well(5.0, answered=True)
+    assert (health.in_flight, health.state(5.0), health.blocked(5.0, None)) == (1, CLOSED, None)
+    health.failed(6.0, BREAKER)
+    assert (health.in_flight, health.state(6.0), health.failures) == (0, CLOSED, 1)
+
+
 class Life(RuleBasedStateMachine):
     """Calls come and go; the count in flight is right, and an open breaker lets nobody through before its time."""
 
@@ -95,6 +114,17 @@ class Life(RuleBasedStateMachine):
         else:
             self.health.left()
 
+    @rule(answered=st.booleans())
+    def probed_well(self, answered: bool) -> None:
+        self.health.probed_well(self.now_s, answered=answered)
+        assert self.health.state(self.now_s) != OPEN
+
+    @rule()
+    def probed_ill(self) -> None:
+        before = self.health.state(self.now_s)
+        self.health.probed_ill(self.now_s, BREAKER)
+        assert before == CLOSED or self.health.state(self.now_s) == OPEN
+
     @invariant()
     def counted(self) -> None:
         assert self.health.in_flight == self.calls <= 4
@@ -106,7 +136,7 @@ TestLife = Life.TestCase
 def test_retries_are_a_share_of_first_tries() -> None:
     budget = RetryBudget()
     for _ in range(100):
-        budget.first(0.0)
+        budget.first()
     assert sum(budget.take(0.0, 0.2) for _ in range(100)) == 23
     assert budget.take(60.0, 0.2)
 

@@ -73,7 +73,7 @@ def test_latency_prefers_the_quick_and_the_unknown_first() -> None:
 
 def test_a_conversation_stays_where_its_prefix_is_until_that_one_is_too_busy() -> None:
     given_ = [a_candidate(name) for name in "abcd"]
-    homes = {}
+    homes: dict[int, set[str]] = {}
     for number in range(50):
         question = Question(number, None, b"system prompt %d" % (number % 10))
         homes.setdefault(number % 10, set()).add(names(rank("prefix_affinity", given_, IDLE, question))[0])

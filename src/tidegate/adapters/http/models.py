@@ -10,11 +10,13 @@ __all__ = ["ModelsAnswer", "ask_models"]
 
 LONGEST_ANSWER = 4 * 1024 * 1024
 
-Kind = Literal["models", "unreachable", "unauthorized", "not_found", "failed", "not_json"]
+Kind = Literal["models", "connected", "unreachable", "unauthorized", "not_found", "failed", "not_json"]
 
 
 class ModelsAnswer(NamedTuple):
-    """How GET /models went. `detail` is for people; `models` is empty unless `kind` is `models`."""
+    """How GET /models went; `connected`: the server was not asked. `detail` is for people; `models` is empty unless
+    `kind` is `models`.
+    """
 
     kind: Kind
     detail: str = ""
@@ -34,16 +36,17 @@ def ask_models(
     *,
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    path: str = "/models",
     timeout_s: float = 3.0,
 ) -> ModelsAnswer:
-    """GET {base_url}/models as the gateway would: no proxy, no redirect. The server cannot make it raise."""
+    """GET {base_url}{path} as the gateway would: no proxy, no redirect. The server cannot make it raise."""
     sent = dict(headers or {})
     if api_key is not None:
         sent["Authorization"] = f"Bearer {api_key}"
     try:
         with (
             httpx.Client(trust_env=False, follow_redirects=False, timeout=timeout_s) as client,
-            client.stream("GET", f"{base_url.rstrip('/')}/models", headers=sent) as response,
+            client.stream("GET", f"{base_url.rstrip('/')}{path}", headers=sent) as response,
         ):
             return _understood(response)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -6,7 +6,7 @@ process lives is told by a lock that it holds, not by its pid: in a container th
 """
 
 import fcntl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ __all__ = ["exposition", "gateway_metrics", "hold_alive", "read_states", "retire
 
 LABELS = ("endpoint", "model", "prompt", "version", "ending", "status")
 COPIED = ("route", "outcome")
+PROBED = ("deployment", "outcome")
 
 
 def hold_alive(folder: Path, gateway_id: str) -> IO[bytes]:
@@ -95,12 +96,12 @@ def gateway_metrics(states: list[GatewayState]) -> Iterator[Metric]:
     dropped = CounterMetricFamily("tidegate_records_dropped", "Call records lost because the store was away too long.")
     dropped.add_metric([], sum(state.records_dropped for state in states))
     yield dropped
+    unkept = CounterMetricFamily("tidegate_contents_dropped", "Content that was to be kept and could not be.")
+    unkept.add_metric([], sum(state.contents_dropped for state in states))
+    yield unkept
     summed = _sum(states)
-    shadow = CounterMetricFamily("tidegate_shadow", "Copies for candidates, and what became of them.", labels=COPIED)
-    for route, outcomes in summed.shadows.items():
-        for outcome, count in outcomes.items():
-            shadow.add_metric([route, outcome], count)
-    yield shadow
+    yield _outcomes("tidegate_shadow", "Copies for candidates, and what became of them.", COPIED, summed.shadows)
+    yield _outcomes("tidegate_probes", "Active probes, and what they found.", PROBED, summed.probes)
     yield from _families(summed.totals)
 
 
@@ -144,6 +145,16 @@ def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
     return buckets
 
 
+def _outcomes(
+    name: str, text: str, labels: tuple[str, str], counts: Mapping[str, Mapping[str, int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for first, outcomes in counts.items():
+        for outcome, count in outcomes.items():
+            family.add_metric([first, outcome], count)
+    return family
+
+
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, text, value=value)
 
@@ -156,15 +167,25 @@ def _sum(states: list[GatewayState]) -> GatewayState:
             there = sums.get(totals.series)
             sums[totals.series] = _add(there, totals) if there else totals
     dropped = sum(state.records_dropped for state in states)
-    shadows: dict[str, dict[str, int]] = {}
-    for state in states:
-        for route, outcomes in state.shadows.items():
-            counted = shadows.setdefault(route, {})
+    return GatewayState(
+        gateway_id="retired",
+        pid=0,
+        records_dropped=dropped,
+        contents_dropped=sum(state.contents_dropped for state in states),
+        totals=list(sums.values()),
+        shadows=_sum_outcomes(state.shadows for state in states),
+        probes=_sum_outcomes(state.probes for state in states),
+    )
+
+
+def _sum_outcomes(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    summed: dict[str, dict[str, int]] = {}
+    for one in counts:
+        for first, outcomes in one.items():
+            counted = summed.setdefault(first, {})
             for outcome, count in outcomes.items():
                 counted[outcome] = counted.get(outcome, 0) + count
-    return GatewayState(
-        gateway_id="retired", pid=0, records_dropped=dropped, totals=list(sums.values()), shadows=shadows
-    )
+    return summed
 
 
 def _add(one: Totals, other: Totals) -> Totals:

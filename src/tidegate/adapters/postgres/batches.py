@@ -1,5 +1,6 @@
 """Unpacks the gateways' batches into `calls` on PostgreSQL, each record once, also when two do it at the same time."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -7,10 +8,9 @@ import asyncpg
 import msgspec
 
 from tidegate.adapters.postgres.records import ensure_calls_table
-from tidegate.adapters.sql.batches_table import BATCHES_COLUMNS, records_of
-from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, row_of
+from tidegate.adapters.sql.batches_table import BATCHES_COLUMNS, rows_of
+from tidegate.adapters.sql.calls_table import CALLS_COLUMNS
 from tidegate.kernel.errors import Unavailable
-from tidegate.live.calls import CallRecord
 
 __all__ = ["PostgresBatches"]
 
@@ -31,9 +31,14 @@ class PostgresBatches:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     async def unpack(self) -> int:
         """See `control.monitoring.ports.Batches`."""
+        async with self._one_at_a_time:  # duties ask at the same time, and the connection does one thing at a time
+            return await self._unpacked()
+
+    async def _unpacked(self) -> int:
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._url, timeout=CONNECT_S, command_timeout=COMMAND_S)
@@ -62,7 +67,7 @@ async def _unpack(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
     count = 0
     for row in rows:
         try:
-            records = records_of(row["body"])
+            found = rows_of(row["body"])
         except msgspec.DecodeError as error:
             log.error("call records of %s cannot be read and are kept aside: %s", row["gateway_id"], error)
             await connection.execute(
@@ -70,30 +75,29 @@ async def _unpack(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
             )
             count += 1
             continue
-        count += len(records)
-        await _store(connection, records)
+        count += len(found)
+        await _store(connection, [_storable(one) for one in found])
     return count
 
 
-async def _store(connection: "asyncpg.Connection[asyncpg.Record]", records: Sequence[CallRecord]) -> None:
+async def _store(connection: "asyncpg.Connection[asyncpg.Record]", rows: Sequence[tuple[object, ...]]) -> None:
     """Store the records; those that cannot be are halved down to the one that is to blame, which is left out and
     told.
     """
     try:
         async with connection.transaction():  # a savepoint
-            rows = [_storable(row_of(record)) for record in records]
             await connection.copy_records_to_table("incoming", records=rows, columns=CALLS_COLUMNS)
             await connection.execute(
                 f"INSERT INTO calls ({COLUMNS}) SELECT {COLUMNS} FROM incoming ON CONFLICT DO NOTHING"  # noqa: S608
             )
             await connection.execute("DELETE FROM incoming")
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, OverflowError, UnicodeEncodeError) as error:
-        if len(records) == 1:
-            log.error("the record of %s cannot be stored and is dropped: %r", records[0].call_id, error)
+        if len(rows) == 1:
+            log.error("the record of %s cannot be stored and is dropped: %r", rows[0][0], error)
             return
-        middle = len(records) // 2
-        await _store(connection, records[:middle])
-        await _store(connection, records[middle:])
+        middle = len(rows) // 2
+        await _store(connection, rows[:middle])
+        await _store(connection, rows[middle:])
 
 
 def _storable(row: tuple[object, ...]) -> tuple[object, ...]:

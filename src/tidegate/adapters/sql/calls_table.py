@@ -10,7 +10,7 @@ import msgspec
 
 from tidegate.live.calls import CallRecord
 
-__all__ = ["CALLS_COLUMNS", "CALLS_INDEXES", "calls_ddl", "column_type", "row_of"]
+__all__ = ["CALLS_COLUMNS", "CALLS_INDEXES", "calls_ddl", "column_type", "stored_tags"]
 
 CALLS_COLUMNS: tuple[str, ...] = CallRecord.__struct_fields__
 CALLS_INDEXES: tuple[str, ...] = (
@@ -23,7 +23,6 @@ _TYPES = {
     "postgresql": {int: "BIGINT", float: "DOUBLE PRECISION", bool: "BOOLEAN", str: "TEXT", dict: "TEXT"},
 }
 _FIELDS = {field.name: field for field in msgspec.structs.fields(CallRecord)}
-_TAGS = CALLS_COLUMNS.index("tags")
 _ENCODE = msgspec.json.Encoder(order="sorted").encode
 _NO_TAGS = "{}"
 
@@ -43,9 +42,6 @@ def calls_ddl(dialect: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS calls ({columns}, PRIMARY KEY (gateway_id, seq)){tail}"
 
 
-def row_of(record: CallRecord) -> tuple[object, ...]:
-    """The record as a row in the columns' order."""
-    values = list(msgspec.structs.astuple(record))
-    tags = values[_TAGS]
-    values[_TAGS] = _ENCODE(tags).decode() if tags else _NO_TAGS
-    return tuple(values)
+def stored_tags(tags: object) -> str:
+    """The tags as they stand in their column."""
+    return _ENCODE(tags).decode() if tags else _NO_TAGS

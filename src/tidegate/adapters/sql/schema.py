@@ -28,7 +28,15 @@ __all__ = [
 
 SCRIPTS = Path(__file__).parent / "migrations"
 OWN_SHAPE = frozenset(
-    ("calls", "call_batches", "call_batches_unread", "counter_windows", "counter_slices", "counter_gateways")
+    (
+        "calls",
+        "call_batches",
+        "call_batches_unread",
+        "counter_windows",
+        "counter_slices",
+        "counter_gateways",
+        "call_contents",
+    )
 )
 VERSION_TABLE = "alembic_version"
 

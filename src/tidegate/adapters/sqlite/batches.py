@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.adapters.sql.batches_table import records_of
-from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, row_of
+from tidegate.adapters.sql.batches_table import rows_of
+from tidegate.adapters.sql.calls_table import CALLS_COLUMNS
 from tidegate.kernel.errors import Unavailable
 
 __all__ = ["SqliteBatches", "unpack_batches"]
@@ -102,17 +102,17 @@ def _unpack_one(connection: sqlite3.Connection, row: tuple[int, str, int, int, b
     """Unpack one batch; one that cannot be read is kept aside, a record that cannot be stored is left out and told."""
     _, *values = row
     try:
-        records = records_of(row[-1])
+        rows = rows_of(row[-1])
     except msgspec.DecodeError as error:
         log.error("the call records %s-%s of %s cannot be read and are kept aside: %s", row[2], row[3], row[1], error)
         connection.execute("INSERT OR IGNORE INTO call_batches_unread VALUES (?, ?, ?, ?)", values)
         return 1
     try:
-        connection.executemany(INSERT, [row_of(record) for record in records])
+        connection.executemany(INSERT, rows)
     except ABOUT_THE_ROW:
-        for record in records:
+        for one in rows:
             try:
-                connection.execute(INSERT, row_of(record))
+                connection.execute(INSERT, one)
             except ABOUT_THE_ROW as error:
-                log.error("the record of %s cannot be stored and is dropped: %r", record.call_id, error)
-    return len(records)
+                log.error("the record of %s cannot be stored and is dropped: %r", one[0], error)
+    return len(rows)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["event_data", "is_events"]
+__all__ = ["MAX_EVENT_BYTES", "event_data", "is_events"]
 
 MAX_EVENT_BYTES = 8 << 20
 

@@ -82,6 +82,27 @@ class Health:
         """The call was broken off by the client: that says nothing."""
         self._end()
 
+    def probed_well(self, now_s: float, *, answered: bool) -> None:
+        """A probe found it well. One that was `answered` closes the breaker; one that only connected says that a call
+        may try.
+        """
+        if answered:
+            self.failures = self.openings = 0
+        elif self.openings:
+            self.open_until_s = min(self.open_until_s, now_s)
+        else:
+            self.failures = 0
+
+    def probed_ill(self, now_s: float, breaker: Breaker) -> None:
+        """A probe failed: a failure like a call's, except that a breaker that is open stays so and waits no longer for
+        it.
+        """
+        self.failures += 1
+        if not self.openings and self.failures < breaker.failures:
+            return
+        self.openings = self.openings or 1
+        self.open_until_s = max(self.open_until_s, now_s + breaker.open_s)
+
     def latency_ms(self, now_s: float) -> float:
         """The latency to expect, times the calls that would share it (peak EWMA, as in Finagle's load balancer)."""
         if self.ewma_ms is None:

@@ -28,32 +28,30 @@ class RetryBudget:
     always. So an upstream that is down gets little more than its usual load.
     """
 
-    __slots__ = ("_at_s", "_first", "_retries")
+    __slots__ = ("_at_s", "_first", "_fresh", "_retries")
 
     def __init__(self) -> None:
         self._first = 0.0
+        self._fresh = 0
         self._retries = 0.0
         self._at_s = 0.0
 
-    def first(self, now_s: float) -> None:
-        """A call is tried for the first time."""
-        self._fade(now_s)
-        self._first += 1
+    def first(self) -> None:
+        """A call is tried for the first time. Calls that go well pay an addition: the rest is done by the next retry."""
+        self._fresh += 1
 
     def take(self, now_s: float, share: float) -> bool:
         """Whether one more retry may be made; if so, it is counted."""
-        self._fade(now_s)
+        passed_s = max(now_s - self._at_s, 0.0)
+        kept = math.exp(-passed_s / WINDOW_S)
+        self._first = self._first * kept + self._fresh * min(1.0, WINDOW_S / passed_s if passed_s else 1.0)
+        self._retries *= kept
+        self._fresh = 0
+        self._at_s = now_s
         if self._retries + 1 > ALWAYS + share * self._first:
             return False
         self._retries += 1
         return True
-
-    def _fade(self, now_s: float) -> None:
-        if now_s > self._at_s:
-            kept = math.exp(-(now_s - self._at_s) / WINDOW_S)
-            self._first *= kept
-            self._retries *= kept
-            self._at_s = now_s
 
 
 def backoff_s(retry: Retry, number: int, draw: float) -> float:

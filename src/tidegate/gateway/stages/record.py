@@ -3,6 +3,8 @@
 import time
 from collections.abc import AsyncGenerator
 
+from tidegate.gateway import anthropic_errors
+from tidegate.gateway.bounds import used_of
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.gateway.openai_errors import error_event, error_reply, error_status
 from tidegate.gateway.ports import Journal, Meters
@@ -11,6 +13,8 @@ from tidegate.kernel.money import cost_nano_usd
 from tidegate.live.calls import CallRecord
 
 __all__ = ["Record"]
+
+ANTHROPIC = "anthropic"
 
 
 class Record:
@@ -30,7 +34,7 @@ class Record:
         except TidegateError as error:
             call.ending = _ending(call, error)
             call.error_code = error.code
-            reply = error_reply(error)
+            reply = _reply(call, error)
         except BaseException as error:
             call.ending = "cancelled" if not isinstance(error, Exception) else "failed"
             call.error_code = type(error).__name__
@@ -55,7 +59,7 @@ class Record:
         except TidegateError as error:
             call.ending = "timeout" if isinstance(error, ProviderTimeout) else "cut"
             call.error_code = error.code
-            yield error_event(error)
+            yield _event(call, error)
         except Exception as error:
             call.ending = "failed"
             call.error_code = type(error).__name__
@@ -69,6 +73,8 @@ class Record:
     def _sign(self, call: Call, reply: Reply) -> None:
         headers = reply.headers
         headers.append((b"x-request-id", call.call_id.encode()))
+        if call.endpoint.family == ANTHROPIC:
+            headers.append((b"request-id", call.call_id.encode()))
         headers += call.reply_headers
         if call.prompt_version is not None:
             headers.append((b"x-tidegate-version", f"{call.prompt}@{call.prompt_version}".encode()))
@@ -79,9 +85,23 @@ class Record:
         if call.endpoint.kind != "inference":
             return
         self._meters.in_flight -= 1
+        if call.hold is not None:
+            call.hold.settle(*used_of(call, status))
         record = _record(call, status, self._journal)
         self._journal.put(record)
         self._meters.count(record)
+
+
+def _reply(call: Call, error: TidegateError) -> Reply:
+    if call.endpoint.family == ANTHROPIC:
+        return anthropic_errors.error_reply(error, call.call_id)
+    return error_reply(error)
+
+
+def _event(call: Call, error: TidegateError) -> bytes:
+    if call.endpoint.family == ANTHROPIC:
+        return anthropic_errors.error_event(error, call.call_id)
+    return error_event(error)
 
 
 def _ending(call: Call, error: TidegateError) -> str:

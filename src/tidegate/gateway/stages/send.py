@@ -30,6 +30,7 @@ NO_CACHE = (b"cache-control", b"no-cache")
 OK = 200
 LIMITED = (429, 503, 529)
 PEEKED_BYTES = 64 << 10
+REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
 
 
 class Flow:
@@ -71,7 +72,7 @@ class Send:
         plan = call.plan
         assert plan is not None
         last: Reply | TidegateError | None = None
-        until_s = call.started_s + max(one.deployment.total_timeout_s for one in plan.candidates)
+        until_s = call.started_s + plan.total_timeout_s
         for place, step in enumerate(plan.steps):
             last = await self._step(call, plan, place, until_s, last)
             if isinstance(last, Reply) and last.status not in RETRYABLE:
@@ -96,7 +97,7 @@ class Send:
         step = plan.steps[place]
         board = self.board
         alone = len(plan.steps) == 1 and len(step.candidates) == 1
-        board.budget(step.alias).first(board.clock())
+        board.budget(step.alias).first()
         tried: list[str] = []
         ordered = list(step.candidates) if len(step.candidates) == 1 else board.ordered(call, step)
         while len(tried) < step.retry.attempts:
@@ -123,6 +124,10 @@ class Send:
         else to go (`panic`), the best of the ill: an answer is likelier from it than from nobody.
         """
         now_s = self.board.clock()
+        if not tried and len(ordered) == 1:  # the usual case, without a list
+            only = ordered[0].deployment
+            if self.board.of(only.name).blocked(now_s, only.max_parallel) is None:
+                return ordered[0]
         ill = []
         for fresh in (True, False):
             for one in ordered:
@@ -227,7 +232,8 @@ class Send:
 
     async def _stream(self, call: Call, flow: Flow, *, peek: bool) -> Reply:
         exchange = flow.exchange
-        found = exchange.headers.get(b"x-request-id") or exchange.headers.get(b"x-amzn-requestid", b"")
+        headers = exchange.headers
+        found = next((headers[name] for name in REQUEST_IDS if name in headers), b"")
         call.upstream_request_id = found.decode("latin-1")[:128] or None
         if peek:
             try:

@@ -17,7 +17,7 @@ from tidegate.gateway.providers.openai.provider import PATHS, OpenAIProvider
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.snapshot import Deployment
 
-__all__ = ["AzureProvider"]
+__all__ = ["AzureProvider", "models_path"]
 
 V1 = "/openai/v1"
 UNDATED = ("", "v1")
@@ -58,6 +58,15 @@ class AzureProvider:
     def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """See `Provider`."""
         return self._openai.follow(ask, chunks)
+
+
+def models_path(deployment: Deployment) -> str:
+    """Where the resource lists its models, under the base URL; costs no token."""
+    version = quote(deployment.options.get("api_version", ""), safe="")
+    if not _is_v1(deployment):
+        return f"/openai/models?api-version={version}"
+    start = "" if deployment.base_url.rstrip("/").endswith(V1) else V1
+    return f"{start}/models" if version in UNDATED else f"{start}/models?api-version={version}"
 
 
 def _is_v1(deployment: Deployment) -> bool:

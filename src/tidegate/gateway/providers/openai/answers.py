@@ -11,7 +11,17 @@ from tidegate.gateway.call import JSON_HEADER, Call, Reply, Usage
 from tidegate.gateway.providers.base import Ask
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["SILENT", "UNREADABLE", "UsageFields", "message_of", "note_usage", "read_answer", "read_loosely"]
+__all__ = [
+    "SILENT",
+    "UNREADABLE",
+    "TokenDetails",
+    "Tokens",
+    "UsageFields",
+    "message_of",
+    "note_usage",
+    "read_answer",
+    "read_loosely",
+]
 
 PASSED_HEADERS = (b"retry-after", b"retry-after-ms", b"x-should-retry")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

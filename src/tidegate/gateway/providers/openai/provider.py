@@ -9,6 +9,7 @@ from tidegate.gateway.call import Reply
 from tidegate.gateway.endpoints import ENDPOINTS
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.openai.answers import read_answer
+from tidegate.gateway.providers.openai.responses import follow_response, read_response
 from tidegate.gateway.providers.openai.streams import follow, is_event_stream
 from tidegate.gateway.upstream.target import Target, make_target
 from tidegate.kernel.errors import ProviderFailed
@@ -21,6 +22,7 @@ HEADERS = (("Content-Type", "application/json"), ("Accept-Encoding", "identity")
 EVERYTHING = frozenset({"chat.completions", "completions", "embeddings", "responses"})
 WITHOUT_RESPONSES = EVERYTHING - {"responses"}
 COUNTED = frozenset({"chat.completions", "completions"})
+OK = 200
 INCLUDE_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 
@@ -69,12 +71,14 @@ class OpenAIProvider:
         return is_event_stream(headers)
 
     def read(self, ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
-        """See `read_answer`."""
+        """See `read_answer` and `read_response`."""
+        if status == OK and ask.endpoint == "responses":
+            return read_response(ask, headers, body)
         return read_answer(ask, status, headers, body)
 
     def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `streams.follow`."""
-        return follow(ask, chunks)
+        """See `streams.follow` and `follow_response`."""
+        return follow_response(ask, chunks) if ask.endpoint == "responses" else follow(ask, chunks)
 
 
 def _asks_usage(ask: Ask) -> bool:

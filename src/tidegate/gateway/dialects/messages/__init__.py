@@ -1,0 +1,1 @@
+"""Anthropic's Messages for upstreams that do not speak them."""

@@ -1,0 +1,1 @@
+"""OpenAI's Responses for upstreams that do not speak them."""

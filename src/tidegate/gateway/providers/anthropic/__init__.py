@@ -1,0 +1,1 @@
+"""Anthropic: Messages, in their own words and for chat.completions."""

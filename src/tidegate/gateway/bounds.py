@@ -105,9 +105,9 @@ def _answers(payload: Mapping[str, msgspec.Raw]) -> int:
     """How many answers are asked for: `n` or `best_of`, for each of several prompts."""
     prompts = 1
     raw = payload.get("prompt")
-    if raw is not None and bytes(raw[:1]) == b"[":
+    if raw is not None and bytes(raw).startswith(b"["):
         listed = msgspec.json.decode(raw, type=list[msgspec.Raw])
-        if listed and bytes(listed[0])[:1] in (b'"', b"["):
+        if listed and bytes(listed[0]).startswith((b'"', b"[")):
             prompts = len(listed)
     return prompts * max(_count(payload, "n") or 1, _count(payload, "best_of") or 1)
 

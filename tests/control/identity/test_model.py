@@ -29,6 +29,9 @@ MATRIX = {
     "key.manage": "admin",
     "user.manage": "admin",
     "audit.read": "reviewer admin",
+    "secret.manage": "admin",
+    "content.read": "reviewer admin",
+    "content.erase": "admin",
 }
 
 

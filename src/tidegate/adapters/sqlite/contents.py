@@ -35,7 +35,7 @@ class SqliteContents:
         self._file = file
         self._opening = seals
         self._seals: Seals | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="contents")
+        self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -57,10 +57,14 @@ class SqliteContents:
 
     async def close(self) -> None:
         """See `live.ports.Contents`."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=True)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown(wait=True)
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="contents")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
         except (sqlite3.Error, OSError) as error:

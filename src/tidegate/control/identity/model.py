@@ -34,7 +34,7 @@ KNOWN_SCOPES = ("inference", "prompts")
 ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "editor": frozenset({"read", "prompt.edit"}),
-        "reviewer": frozenset({"read", "prompt.edit", "release.approve", "audit.read"}),
+        "reviewer": frozenset({"read", "prompt.edit", "release.approve", "audit.read", "content.read"}),
         "deployer": frozenset({"read", "prompt.edit", "release.deploy"}),
         "admin": frozenset(
             {
@@ -47,6 +47,8 @@ ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "user.manage",
                 "secret.manage",
                 "audit.read",
+                "content.read",
+                "content.erase",
             }
         ),
     }

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -12,10 +13,12 @@ from tidegate.live.calls import ENDINGS, CallRecord
 __all__ = [
     "HOUR_MS",
     "LIST_LIMIT",
+    "CallContent",
     "CallFilter",
     "CallPage",
     "CallRecord",
     "Cursor",
+    "Erasure",
     "Gap",
     "Life",
     "Pruned",
@@ -97,6 +100,33 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lost(self) -> int:
         return self.last - self.first + 1
+
+
+class CallContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said in one call. `request` and `answer` are JSON as values; a stream's answer is its events as text.
+    `subject` is whom it is about; `shadow_of` the user's call of which this is a copy. Times in Unix ms.
+    """
+
+    call_id: str
+    at_ms: int
+    expires_at_ms: int
+    route: str
+    endpoint: str
+    request: Any
+    answer: Any
+    subject: str | None = None
+    shadow_of: str | None = None
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """The receipt of an erasure: how many calls' content went, and when (Unix ms). `subject_hash` is the keyed hash by
+    which the audit names the subject; `unchecked` rows were sealed under a master key that is not here.
+    """
+
+    subject_hash: str
+    erased: int
+    unchecked: int
+    erased_at_ms: int
 
 
 class Pruned(msgspec.Struct, frozen=True):

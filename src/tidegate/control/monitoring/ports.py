@@ -1,8 +1,11 @@
-"""What monitoring needs from outside: the batches that gateways leave, unpacked."""
+"""What monitoring needs from outside: the batches that gateways leave, unpacked, and the content that they keep."""
 
 from typing import Protocol
 
-__all__ = ["Batches"]
+from tidegate.live.contents import Erased
+from tidegate.live.ports import Content
+
+__all__ = ["Batches", "ContentStore"]
 
 
 class Batches(Protocol):
@@ -12,6 +15,30 @@ class Batches(Protocol):
         """Unpack some of the oldest batches into the call log, each record once; return how many records they held, 0
         when there is nothing to unpack. Raises Unavailable.
         """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...
+
+
+class ContentStore(Protocol):
+    """The content that gateways keep, opened."""
+
+    async def get(self, call_id: str) -> Content | None:
+        """What was said in the call; None when nothing is there. Raises Unavailable, or Invalid when it cannot be
+        opened (`sealed_key_unknown`, `sealed_corrupt`).
+        """
+        ...
+
+    async def erase(self, subject: str) -> Erased:
+        """Delete every row of the subject, and the shadows of its calls, in one transaction. Raises Unavailable, or
+        Invalid without a master key.
+        """
+        ...
+
+    async def prune(self, now_ms: int, limit: int) -> int:
+        """Delete at most `limit` rows that have expired; return how many. Needs no key. Raises Unavailable."""
         ...
 
     async def close(self) -> None:

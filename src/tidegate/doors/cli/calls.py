@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator
 from typing import Annotated
 
+import msgspec
 import typer
 
-from tidegate.control.monitoring.model import CallPage, CallRecord, Gap
+from tidegate.control.monitoring.model import CallContent, CallPage, CallRecord, Erasure, Gap
 from tidegate.doors.cli import callrows
 from tidegate.doors.cli.options import Json, Server, Workspace, group
-from tidegate.doors.cli.output import ago, print_json, print_line, print_table, say
+from tidegate.doors.cli.output import ago, clean, date_text, print_json, print_line, print_table, say
 from tidegate.doors.cli.remote import Remote, connect, part
 
 __all__ = ["app"]
@@ -94,6 +95,51 @@ def gaps(workspace: Workspace = None, server: Server = None, as_json: Json = Fal
         ((gap.lost, f"{gap.first}-{gap.last}", ago(gap.before_ms), gap.gateway_id) for gap in found),
         empty="No call record was lost.",
     )
+
+
+@app.command()
+def content(
+    call_id: Annotated[str, typer.Argument(metavar="ID", help="The call's id, or how it ends (6 digits or more).")],
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Print what was said in one call, if its route keeps content. Who reads it is audited."""
+    found = connect(workspace, server).get(f"/calls/{part(call_id)}/content", CallContent)
+    if as_json:
+        print_json(found)
+        return
+    pair = f", the shadow of {found.shadow_of}" if found.shadow_of else ""
+    say(clean(f"{found.call_id}: {found.endpoint} on {found.route}, {date_text(found.at_ms)}{pair}"))
+    say(f"It goes {ago(found.expires_at_ms)}.")
+    for name, said in (("request", found.request), ("answer", found.answer)):
+        text = said if isinstance(said, str) else msgspec.json.format(msgspec.json.encode(said)).decode()
+        say(f"\n{name}:")
+        for line in text.splitlines():
+            say(clean(line))
+
+
+@app.command()
+def erase(
+    subject: Annotated[
+        str, typer.Option("--subject", metavar="WHO", help="Whom applications name as x-tidegate-unit, or as `user`.")
+    ],
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Erase what was kept of one person's calls, and print a receipt. Call records stay; they hold no content."""
+    found = connect(workspace, server).post("/contents/erase", Erasure, {"subject": subject})
+    if as_json:
+        print_json(found)
+        return
+    say(f"Erased the content of {found.erased} calls at {date_text(found.erased_at_ms)}.")
+    say(f"The audit names the subject by its hash: {found.subject_hash}.")
+    if found.unchecked:
+        say(
+            f"{found.unchecked} rows are sealed under a master key that is not here: whose they are cannot be told. "
+            "Put the old key into TIDEGATE_MASTER_KEY_PREVIOUS and erase again, or let them expire."
+        )
 
 
 def _pages(remote: Remote, wanted: dict[str, str | None], limit: int, follow: bool) -> Iterator[CallPage]:

@@ -3,7 +3,18 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from tidegate.doors.http.control import access, configuration, operations, prompts, records, releases, routing, sealing, spending
+from tidegate.doors.http.control import (
+    access,
+    configuration,
+    contents,
+    operations,
+    prompts,
+    records,
+    releases,
+    routing,
+    sealing,
+    spending,
+)
 
 __all__ = ["BASE", "ROUTES", "SCHEMA_PATH", "Route"]
 
@@ -59,6 +70,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{BASE}/calls/gaps", records.gaps, "read"),
     Route("GET", f"{BASE}/calls/{{call_id:str}}", records.call, "read"),
     Route("GET", f"{BASE}/calls/{{call_id:str}}/explanation", routing.explain_call, "read"),
+    Route("GET", f"{BASE}/calls/{{call_id:str}}/content", contents.content, "content.read"),
+    Route("POST", f"{BASE}/contents/erase", contents.erase, "content.erase"),
     Route("GET", f"{BASE}/routes", routing.routes, "read"),
     Route("GET", f"{BASE}/routes/{{alias:str}}", routing.route, "read"),
     Route("GET", f"{BASE}/routes/{{alias:str}}/plan", routing.plan, "read"),

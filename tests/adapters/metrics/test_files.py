@@ -67,6 +67,18 @@ def test_several_processes_are_one_sum(living: Living) -> None:
     assert lines["tidegate_time_to_first_token_seconds_count"] == 7
 
 
+def test_probes_are_summed_and_kept_when_a_process_dies(living: Living) -> None:
+    living.write("gw_a", 0, probes={"main": {"well": 3, "ill": 1}})
+    living.write("gw_b", 0, probes={"main": {"well": 2}, "other": {"ill": 4}})
+    living.kill("gw_a")
+    for _ in range(2):
+        text = exposition(read_states(living.folder)).decode()
+        assert 'tidegate_probes_total{deployment="main",outcome="well"} 5.0' in text
+        assert 'tidegate_probes_total{deployment="main",outcome="ill"} 1.0' in text
+        assert 'tidegate_probes_total{deployment="other",outcome="ill"} 4.0' in text
+        retire_dead(living.folder)
+
+
 def test_no_counter_falls_when_a_process_dies(living: Living) -> None:
     living.write("gw_a", 3, in_flight=9, generation=1)
     living.write("gw_b", 4, generation=6)

@@ -7,6 +7,7 @@ import pytest
 from tests.app.doctor.ward import Ward
 from tests.support.httpd import Answer, Asked, models_answer, serve
 from tidegate.app.doctor import upstreams
+from tidegate.app.doctor.faults import Finding
 from tidegate.kernel.errors import NotFound
 
 
@@ -82,6 +83,123 @@ def test_the_key_that_is_set_is_used(ward: Ward) -> None:
         assert ward.codes() == {"config_not_applied"}
         ward.environ["UPSTREAM_KEY"] = "k-2"
         assert "k-2" not in str(ward.found("model_refuses_key"))
+
+
+# Providers: each is asked in its own words, or only connected to. A key goes to nobody whom it is not for.
+
+
+def let_it_be(ward: Ward, provider: str, url: str, options: str = "{}", key: str = "api_key_env: UPSTREAM_KEY") -> None:
+    """Make the workspace's model one of another provider."""
+    point_at(ward, url)
+    text = ward.config.read_text()
+    ward.rewrite(next(line for line in text.splitlines() if "provider:" in line), f"    provider: {provider}")
+    ward.rewrite(
+        next(line for line in text.splitlines() if "api_key_env" in line), f"    {key}\n    options: {options}"
+    )
+    ward.environ["UPSTREAM_KEY"] = "k-1"
+
+
+def unchecked(ward: Ward, code: str) -> Finding:
+    """What is said to be well and yet not checked; nothing else is amiss."""
+    findings = ward.examine()
+    assert {one.code for one in findings if one.level != "ok"} <= {"config_not_applied", "price_unknown"}, findings
+    return next(one for one in findings if one.code == code)
+
+
+@pytest.mark.parametrize("path", ["", "/v1"])
+def test_anthropic_is_asked_in_its_own_words(ward: Ward, path: str) -> None:
+    seen: list[Asked] = []
+
+    def answer(asked: Asked) -> Answer:
+        seen.append(asked)
+        return models_answer("claude-sonnet-4-5") if asked.headers.get("x-api-key") == "k-1" else Answer(401)
+
+    with serve(answer) as url:
+        let_it_be(ward, "anthropic", f"{url}{path}")
+        finding = unchecked(ward, "model_name_unchecked")
+        assert "anthropic" in finding.mend
+        ward.environ["UPSTREAM_KEY"] = "k-2"
+        assert "model_refuses_key" in ward.codes()
+    assert {one.path for one in seen} == {"/v1/models"}
+    assert all("authorization" not in one.headers and "anthropic-version" in one.headers for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "value", "path"),
+    [
+        ("{}", "api-key", "k-1", "/openai/v1/models"),
+        ("{api_version: '2024-10-21'}", "api-key", "k-1", "/openai/models?api-version=2024-10-21"),
+        ("{auth: bearer}", "authorization", "Bearer k-1", "/openai/v1/models"),
+    ],
+)
+def test_azure_is_asked_with_its_own_header(ward: Ward, options: str, header: str, value: str, path: str) -> None:
+    seen: list[Asked] = []
+
+    def answer(asked: Asked) -> Answer:
+        seen.append(asked)
+        return models_answer("gpt-4o") if asked.headers.get(header) == value else Answer(401)
+
+    with serve(answer) as url:
+        let_it_be(ward, "azure", url, options)
+        unchecked(ward, "model_name_unchecked")
+    assert {one.path for one in seen} == {path}
+    assert all(len({"authorization", "api-key"} & one.headers.keys()) == 1 for one in seen)
+
+
+OTHERS = [
+    ("gemini", "{}"),
+    ("vertex", "{project: my-project, location: europe-west4}"),
+    ("bedrock", "{region: eu-central-1}"),
+]
+
+
+@pytest.mark.parametrize(("provider", "options"), OTHERS)
+def test_no_key_is_sent_where_it_is_not_known_how(ward: Ward, provider: str, options: str) -> None:
+    seen: list[Asked] = []
+
+    def answer(asked: Asked) -> Answer:
+        seen.append(asked)
+        return Answer(404)
+
+    with serve(answer) as url:
+        let_it_be(ward, provider, f"{url}/v1", options)
+        finding = unchecked(ward, "model_key_unchecked")
+    assert (provider in finding.mend, "not checked" in finding.what) == (True, True)
+    assert seen == []
+
+
+@pytest.mark.parametrize(("provider", "options"), OTHERS)
+def test_and_one_that_is_away_is_still_found(ward: Ward, provider: str, options: str) -> None:
+    let_it_be(ward, provider, "http://127.0.0.1:1/v1", options)
+    assert "model_unreachable" in ward.codes()
+
+
+def test_a_sealed_secret_is_not_asked_for(ward: Ward) -> None:
+    seen: list[Asked] = []
+
+    def answer(asked: Asked) -> Answer:
+        seen.append(asked)
+        return Answer(401)
+
+    with serve(answer) as url:
+        let_it_be(ward, "openai", f"{url}/v1", key="secret: openai")
+        unchecked(ward, "model_key_unchecked")
+    assert seen == []
+
+
+def test_a_redirect_takes_the_key_nowhere(ward: Ward) -> None:
+    seen: list[Asked] = []
+
+    def elsewhere(asked: Asked) -> Answer:
+        seen.append(asked)
+        return models_answer("tiny-1")
+
+    with serve(elsewhere) as there, serve(lambda _: Answer(302, headers={"location": f"{there}/v1/models"})) as url:
+        need_key(ward, "UPSTREAM_KEY")
+        ward.environ["UPSTREAM_KEY"] = "k-1"
+        point_at(ward, f"{url}/v1")
+        ward.found("model_failing")
+    assert seen == []
 
 
 def test_key_over_http(ward: Ward) -> None:

@@ -18,6 +18,7 @@ def test_the_docs_example_is_a_good_file() -> None:
         "azure-gpt": "https://my-resource.openai.azure.com",
         "gemini-flash": "https://generativelanguage.googleapis.com/v1beta",
         "vertex-flash": "https://europe-west4-aiplatform.googleapis.com/v1",
+        "sonnet": "https://api.anthropic.com/v1",
         "claude": "https://bedrock-runtime.eu-central-1.amazonaws.com",
     }
 

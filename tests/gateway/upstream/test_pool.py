@@ -196,9 +196,9 @@ def test_a_host_that_does_not_take_connections_is_504(start: Start) -> None:
 # No connection at all.
 
 
-def unreachable(gateway: RunningGateway) -> str:
+def unreachable(gateway: RunningGateway, code: str = "provider_unreachable") -> str:
     reply = ask_chat(gateway)
-    assert (reply.status, reply.error["code"]) == (502, "provider_unreachable")
+    assert (reply.status, reply.error["code"]) == (502, code)
     record = gateway.wait_record()
     assert (record.ending, record.status) == ("failed", 502)
     return str(reply.error["message"])
@@ -210,7 +210,8 @@ def test_a_port_that_nobody_listens_on(start: Start) -> None:
 
 
 def test_a_name_that_nobody_has(start: Start) -> None:
-    assert "'main' cannot be reached" in unreachable(start(base_url="http://nowhere.invalid/v1"))
+    message = unreachable(start(base_url="http://nowhere.invalid/v1"), "upstream_not_resolved")
+    assert "'main' cannot be reached: the name nowhere.invalid has no address" in message
 
 
 def test_tls_where_there_is_none(start: Start) -> None:

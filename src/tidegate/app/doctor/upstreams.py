@@ -1,6 +1,7 @@
 """Checks of what the configuration points at: model servers, their keys and prices, notifiers."""
 
 import ipaddress
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from tidegate.app.doctor.faults import Finding, found
 from tidegate.app.doctor.patient import Patient
 from tidegate.app.doctor.serving import supervised
 from tidegate.app.prices import PricesOnDemand
+from tidegate.gateway.providers.anthropic.provider import VERSION
+from tidegate.gateway.providers.azure.provider import models_path
 from tidegate.kernel.errors import TidegateError
 from tidegate.live.snapshot import Deployment
 
@@ -22,7 +25,9 @@ SHOWN = 5
 
 
 def check_models(patient: Patient) -> Iterator[Finding]:
-    """Ask every model server for its models, all at once; no token is spent."""
+    """Ask every model server for its models, all at once; no token is spent. Those of a provider that has no such
+    question, or that signs its requests, are only connected to: no key is sent.
+    """
     deployments = list(patient.config.deployments.values()) if patient.config else []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda one: _ask(patient, one), deployments)
@@ -50,13 +55,41 @@ def check_notifiers(patient: Patient) -> Iterator[Finding]:
 
 
 def _ask(patient: Patient, deployment: Deployment) -> ModelsAnswer | None:
-    """The server's answer; None when its key is not here, for then it can only refuse."""
+    """The server's answer, asked in its provider's own words; None when its key is not here, for then it can only
+    refuse. A key is sent to the provider that it is for, in that provider's header, or not at all.
+    """
+    provider, url = deployment.provider, deployment.base_url
+    if provider not in ("openai", "azure", "anthropic") or deployment.secret is not None:
+        return _connect(url)  # a sealed secret is opened in the gateway alone
     key = None
     if deployment.api_key_env is not None:
-        key = patient.environ.get(deployment.api_key_env)
+        key = patient.environ.get(deployment.api_key_env, "").strip()
         if not key:
             return None
-    return ask_models(deployment.base_url, api_key=key, headers=deployment.headers, timeout_s=ANSWER_S)
+    if provider == "openai":
+        return ask_models(url, api_key=key, headers=deployment.headers, timeout_s=ANSWER_S)
+    if provider == "anthropic":
+        own = {"anthropic-version": VERSION} | ({"x-api-key": key} if key else {})
+        if not urlsplit(url).path.strip("/"):
+            url = url.rstrip("/") + "/v1"  # as the gateway completes it
+        return ask_models(url, headers=own | deployment.headers, timeout_s=ANSWER_S)
+    bearer = deployment.options.get("auth") == "bearer"
+    own = {"api-key": key} if key and not bearer else {}
+    path = models_path(deployment)
+    return ask_models(
+        url, api_key=key if bearer else None, headers=own | deployment.headers, path=path, timeout_s=ANSWER_S
+    )
+
+
+def _connect(url: str) -> ModelsAnswer:
+    """Whether the server takes a connection; nothing is said to it."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=ANSWER_S).close()
+    except (OSError, UnicodeError) as error:
+        return ModelsAnswer("unreachable", str(error) or type(error).__name__)
+    return ModelsAnswer("connected")
 
 
 def _key(patient: Patient, deployment: Deployment) -> Iterator[Finding]:
@@ -71,6 +104,12 @@ def _key(patient: Patient, deployment: Deployment) -> Iterator[Finding]:
 
 def _server(patient: Patient, deployment: Deployment, answer: ModelsAnswer) -> Iterator[Finding]:
     model, url = deployment.name, deployment.base_url
+    if answer.kind == "connected":
+        yield found("model_key_unchecked", model=model, url=url, provider=deployment.provider)
+        return
+    if answer.kind == "models" and deployment.provider != "openai":
+        yield found("model_name_unchecked", model=model, url=url, provider=deployment.provider)
+        return
     if answer.kind == "models":
         if deployment.upstream_model not in answer.models:
             known = ", ".join(answer.models[:SHOWN]) or "none"

@@ -1,10 +1,11 @@
 """Which addresses the platform may be told to call: not those where a cloud hands out its credentials."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
+
+from tidegate.kernel.addresses import METADATA_HOSTS, disguised_address, parse_address, refusal
 
 __all__ = ["PUBLIC_ADDRESSES", "address_fault", "public_address"]
 
@@ -26,8 +27,6 @@ cloud.google.com/vertex-ai/docs/reference/rest, docs.aws.amazon.com/general/late
 _GLOBAL_VERTEX = "https://aiplatform.googleapis.com/v1"
 _WORD = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
-_METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
-_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
 _DISGUISED = re.compile(r"^(0x[0-9a-f]+|[0-9]+)(\.(0x[0-9a-f]+|[0-9]+))*\.?$", re.IGNORECASE)
 _PRINTABLE = re.compile(r"^[!-~]+$")
 _ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|models)/?$")
@@ -85,21 +84,16 @@ def _form_fault(parts: SplitResult, *, query: bool) -> tuple[str, str] | None:
 
 
 def _host_fault(host: str) -> tuple[str, str] | None:
-    if host.rstrip(".") in _METADATA_HOSTS:
+    if host.rstrip(".") in METADATA_HOSTS:
         return "is a cloud's metadata service, which hands out credentials", "Name the model server itself."
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = parse_address(host)
+    if address is None:
         if _DISGUISED.match(host):
             return "is an address in disguise", "Write it with four decimal parts, or by its name."
         return None
-    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
+    if disguised_address(address):
         return "is an IPv4 address in disguise", "Write it with four decimal parts."
-    if address.is_link_local or str(address) in _METADATA_ADDRESSES:
-        return (
-            "is link-local, where a cloud's metadata service hands out credentials",
-            "Name the model server itself.",
-        )
-    if address.is_unspecified or address.is_multicast:
-        return "is no address that one can call", "Use 127.0.0.1 for this machine."
+    refused = refusal(address)
+    if refused is not None:
+        return refused, "Name the model server itself; 127.0.0.1 is this machine."
     return None

@@ -89,6 +89,7 @@ def policy_of(policies: PoliciesBlock) -> Policy:
         default_max_output_tokens=policies.default_max_output_tokens,
         cors_origins=policies.cors_origins,
         allowed_hosts=policies.allowed_hosts,
+        content_retention_days=policies.content_retention_days,
     )
 
 

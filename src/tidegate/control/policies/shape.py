@@ -37,6 +37,9 @@ class PoliciesBlock(Block, frozen=True, kw_only=True):
         int,
         Meta(ge=16, le=10_000_000, description="Megabytes of call records that are kept; the oldest go first."),
     ] = 2048
+    content_retention_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that messages and answers are kept, on routes that keep some.")
+    ] = 30
     default_max_output_tokens: Annotated[
         int,
         Meta(

@@ -1,7 +1,7 @@
 """One connection to an upstream: writes a request, reads one response at a time, whole or piece by piece."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import httptools
@@ -55,8 +55,10 @@ class Connection(asyncio.Protocol):
         """True when a reused connection broke before any byte of an answer: the request may be sent again, once."""
         return self._exchanges > 1 and not self._received
 
-    def send(self, request: bytes, name: str) -> None:
-        """Write one request and make ready to read its response; `name` is what errors call the upstream."""
+    def send(self, request: bytes | Sequence[bytes | memoryview], name: str) -> None:
+        """Write one request (pieces are not joined) and make ready to read its response; `name` is what errors call the
+        upstream.
+        """
         self._begin()
         self._name = name
         self._exchanges += 1
@@ -65,7 +67,10 @@ class Connection(asyncio.Protocol):
         if self.closed or self.transport is None:
             self.error = ProviderUnreachable(f"The upstream {name!r} closed the connection.", mend="Try again.")
             return
-        self.transport.write(request)
+        if isinstance(request, bytes):
+            self.transport.write(request)
+        else:
+            self.transport.writelines(request)
 
     async def head(self) -> None:
         """Wait for the response's status and headers; raises ProviderFailed."""

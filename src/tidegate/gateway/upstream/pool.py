@@ -1,9 +1,10 @@
 """The pool: finds or opens a connection for an exchange, watches its deadline, takes it back when it is clean."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from tidegate.gateway.upstream.connection import Connection
+from tidegate.gateway.upstream.resolver import Resolver, not_allowed
 from tidegate.gateway.upstream.target import Target
 from tidegate.kernel.errors import ProviderFailed, ProviderTimeout, ProviderUnreachable
 
@@ -11,6 +12,8 @@ __all__ = ["Exchange", "Pool"]
 
 SWEEP_S = 0.1
 IDLE_KEEP_S = 60.0
+SHARES = 3
+"""A silent address may take a third of what is left of the connect timeout when others wait behind it."""
 
 
 class Exchange:
@@ -56,16 +59,20 @@ class Pool:
     """Connections to all upstreams of one gateway process.
 
     Deadlines are checked by one sweeper every SWEEP_S seconds while anything is under way: a timer for each request
-    would cost more than the accuracy is worth.
+    would cost more than the accuracy is worth. A connection is opened to an address that the resolver has judged, under
+    the target's name (Host, TLS); with `allow`, to the allowed hosts only. Nothing else, no proxy and no redirect, says
+    where it goes.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolver: Resolver | None = None) -> None:
         self.loop = loop
+        self.resolver = resolver or Resolver()
+        self._allowed: frozenset[str] = frozenset()
         self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
         self._busy: set[Exchange] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def send(self, target: Target, request: bytes, *, streaming: bool) -> Exchange:
+    async def send(self, target: Target, request: bytes | Sequence[bytes | memoryview], *, streaming: bool) -> Exchange:
         """Send a request; returns once the response's head is there, when not streaming the whole. Raises
         ProviderFailed.
 
@@ -91,13 +98,30 @@ class Pool:
                 self.take_back(exchange)
                 raise
 
+    def allow(self, hosts: Iterable[str]) -> None:
+        """From now on only these hosts are called; none: all. Kept connections to others are closed."""
+        self._allowed = frozenset(hosts)
+        for (host, _, _), kept in self._idle.items():
+            if not self.allows(host):
+                for connection in kept:
+                    connection.abort()
+
+    def allows(self, host: str) -> bool:
+        """Whether the policy lets this host be called."""
+        return not self._allowed or host in self._allowed
+
+    async def reach(self, target: Target) -> None:
+        """Open a connection (TCP, and TLS where it is spoken) and close it again; raises ProviderFailed."""
+        (await self._open(target)).abort()
+
     def take_back(self, exchange: Exchange) -> None:
         """End an exchange; called once by each, however it went."""
         if exchange not in self._busy:
             return
         self._busy.discard(exchange)
         connection = exchange.connection
-        if connection.complete and connection.reusable and not connection.closed:
+        clean = connection.complete and connection.reusable and not connection.closed
+        if clean and self.allows(exchange.target.host):
             self._idle.setdefault(exchange.target.key, []).append(connection)
         elif not connection.closed:
             connection.abort()
@@ -129,21 +153,50 @@ class Pool:
         return None
 
     async def _open(self, target: Target) -> Connection:
+        if not self.allows(target.host):
+            raise not_allowed(target, "its host is not in policies.allowed_hosts")
+        until_s = self.loop.time() + target.connect_timeout_s
         try:
-            async with asyncio.timeout(target.connect_timeout_s):
-                _, connection = await self.loop.create_connection(
-                    lambda: Connection(self.loop), target.host, target.port, ssl=target.tls
-                )
+            async with asyncio.timeout_at(until_s):
+                addresses = await self.resolver.addresses(target)
+                return await self._first_of(target, addresses, until_s)
         except TimeoutError as error:
+            self.resolver.forget(target.host)
             raise ProviderTimeout(
                 f"The upstream {target.name!r} did not accept a connection within {target.connect_timeout_s:g} s.",
                 mend="Check base_url and the network, or raise timeouts.connect_s.",
             ) from error
         except OSError as error:
+            self.resolver.forget(target.host)
             raise ProviderUnreachable(
                 f"The upstream {target.name!r} cannot be reached: {error.strerror or error}.",
                 mend="Start it, or check its base_url.",
             ) from error
+
+    async def _first_of(self, target: Target, addresses: tuple[str, ...], until_s: float) -> Connection:
+        """A connection to the first address that takes one; raises the last one's OSError. A silent one gets no more
+        than its share of the time.
+        """
+        last = len(addresses) - 1
+        for place, address in enumerate(addresses):
+            share_s = (until_s - self.loop.time()) / min(last - place + 1, SHARES)
+            try:
+                async with asyncio.timeout(None if place == last else share_s):
+                    connection = await self._connect(target, address)
+            except OSError:  # TimeoutError is one
+                if place == last:
+                    raise
+            else:
+                self.resolver.reached(target.host, address)
+                return connection
+        raise AssertionError("the resolver returns at least one address")
+
+    async def _connect(self, target: Target, address: str) -> Connection:
+        """Connect to an address; the certificate is checked against the name."""
+        name = target.host if target.tls is not None else None
+        _, connection = await self.loop.create_connection(
+            lambda: Connection(self.loop), address, target.port, ssl=target.tls, server_hostname=name
+        )
         return connection
 
     def _sweep(self) -> None:

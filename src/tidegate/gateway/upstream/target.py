@@ -84,6 +84,20 @@ class Target:
         lines = f"Host: {self.authority}\r\n{self.lines}{signed}Content-Length: {len(body)}"
         return f"POST {path} HTTP/1.1\r\n{lines}\r\n\r\n".encode("latin-1") + body
 
+    def head(self, method: str, path: str, content_type: str, length: int | None) -> bytes:
+        """The head of a request that is passed on: the target's own headers, with the client's Content-Type (none when
+        empty); `length` is the body's, None for no body. Never signed.
+        """
+        own = "".join(line for line in self.lines.splitlines(True) if not line.lower().startswith("content-type:"))
+        kind = f"Content-Type: {content_type}\r\n" if content_type else ""
+        size = "" if length is None else f"Content-Length: {length}\r\n"
+        start = f"{method} {self.base_path}{path} HTTP/1.1\r\nHost: {self.authority}\r\n"
+        return f"{start}{own}{kind}{size}\r\n".encode("latin-1")
+
+    def get(self, path: str) -> bytes:
+        """The bytes of a GET of a path under the base URL, with the target's own headers; never signed."""
+        return f"GET {self.base_path}{path} HTTP/1.1\r\nHost: {self.authority}\r\n{self.lines}\r\n".encode("latin-1")
+
 
 @cache
 def _tls() -> ssl.SSLContext:

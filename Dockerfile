@@ -1,4 +1,5 @@
-# One image for every process: `tidegate gateway`, `tidegate control`, `tidegate migrate`, `tidegate apply`.
+# One image for every process: `tidegate gateway`, `tidegate control --apply`, `tidegate migrate`. A gateway needs no
+# tidegate.yaml: what it serves comes from the database.
 # It runs as user 10001, needs no writable root (only /workspace/.tidegate, a volume or tmpfs), and holds no secret.
 #   docker build -t tidegate .
 FROM python:3.11-slim-bookworm AS build
@@ -20,11 +21,12 @@ COPY --from=build /opt/tidegate /opt/tidegate
 ENV PATH=/opt/tidegate/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    TIDEGATE_WORKSPACE=/workspace \
     TIDEGATE_LOG_FORMAT=json
 USER 10001:10001
 WORKDIR /workspace
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('TIDEGATE_HEALTH_PORT', '8080') + '/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import os, ssl, urllib.request as r; r.urlopen(os.environ.get('HEALTH_URL', 'http://127.0.0.1:8080/healthz'), timeout=2, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["tidegate"]
 CMD ["gateway"]

@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     control_port: int = 8081
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8080
+    gateway_tls_cert: str = ""
+    gateway_tls_key: str = ""
     gateways: int = 1
     transport: str = "raw"
     model_port: int = 8082
@@ -62,6 +64,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.state_dir / "counters.db"
 
     @property
+    def contents_db_file(self) -> Path:
+        """What was said in the calls of routes that keep some, sealed; made when the first is kept."""
+        return self.state_dir / "contents.db"
+
+    @property
     def snapshot_file(self) -> Path:
         """The last Snapshot a gateway saw, kept for a start while the database is away."""
         return self.state_dir / "snapshot.json"
@@ -84,8 +91,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://{self.control_host}:{self.control_port}"
 
     @property
+    def gateway_tls(self) -> bool:
+        """Whether the gateway speaks TLS."""
+        return bool(self.gateway_tls_cert or self.gateway_tls_key)
+
+    @property
     def gateway_url(self) -> str:
-        return f"http://{self.gateway_host}:{self.gateway_port}"
+        return f"{'https' if self.gateway_tls else 'http'}://{self.gateway_host}:{self.gateway_port}"
 
 
 class Keys(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ def composed(file: Path, environ: dict[str, str]) -> subprocess.CompletedProcess
     assert found is not None
     assert found.origin is not None
     program = Path(found.origin).with_name("docker-compose")
-    command = [program, "-f", file, "--project-directory", COMPOSE, "config", "-q"]
+    command = [str(program), "-f", str(file), "--project-directory", str(COMPOSE), "config", "-q"]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", **environ}
     )
@@ -93,6 +93,23 @@ def test_the_autoscaler_reads_metrics_that_there_are() -> None:
     names = [one["pods"]["metric"]["name"] for one in scaler["spec"]["metrics"] if one["type"] == "Pods"]
     assert len(names) == 2
     assert all(f"\n{name}" in told for name in names)
+
+
+def test_a_gateway_s_pod_needs_no_configuration_so_that_a_new_one_restarts_only_control() -> None:
+    mounted = {
+        one["metadata"]["name"]: any("configMap" in volume for volume in one["spec"]["template"]["spec"]["volumes"])
+        for one in documents()
+        if one["kind"] == "Deployment"
+    }
+    assert mounted == {"tidegate-control": True, "tidegate-gateway": False}
+
+
+def test_compose_publishes_one_port_of_this_machine_only() -> None:
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    published = [port for one in services.values() for port in one.get("ports", ())]
+    assert len(published) == 1
+    assert published[0].startswith("127.0.0.1:")
+    assert services["gateway"]["deploy"]["replicas"] == 2
 
 
 def test_compose_takes_the_file_and_demands_the_secrets() -> None:

@@ -10,14 +10,18 @@ from typing import Any, Self, TypeVar
 
 import uvloop
 
+from tidegate.adapters.memory.contents import MemoryContents
 from tidegate.adapters.memory.counters import MemoryCounters
 from tidegate.app.gateway import Gateway
 from tidegate.app.sockets import bind
 from tidegate.app.stores import Stores
 from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.serve import serve
+from tidegate.doors.http.gateway.tls import open_certificate
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
+from tidegate.live.ports import Contents
 from tidegate.live.snapshot import Snapshot
 from tidegate.settings import Settings
 
@@ -109,13 +113,16 @@ class RunningGateway:
         limits: Limits | None = None,
         environ: Mapping[str, str] | None = None,
         board_fault: str | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.complaints: list[str] = []
         self.records = MemoryRecords()
         self.counters = MemoryCounters()
+        self.contents: Contents = MemoryContents()  # a test may put another in its place before it begins
         self.port = 0
         self._given = snapshot
-        self._settings = Settings(workspace=workspace, transport=transport)
+        cert, key = map(str, tls) if tls else ("", "")
+        self._settings = Settings(workspace=workspace, transport=transport, gateway_tls_cert=cert, gateway_tls_key=key)
         self._limits = limits or Limits(sweep_s=0.05)
         self._environ = environ or {}
         self._board_fault = board_fault
@@ -141,7 +148,7 @@ class RunningGateway:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._settings.gateway_tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -202,11 +209,13 @@ class RunningGateway:
         self._told = asyncio.Event()
         self.board = MemoryBoard(*([self._given] if self._given else []))
         self.board.fault = self._board_fault
-        self.gateway = Gateway(self._settings, Stores(self.board, self.records, self.counters), self._environ)
+        stores = Stores(self.board, self.records, self.counters, self.contents)
+        self.gateway = Gateway(self._settings, stores, self._environ)
         await self.gateway.start()
         sock = bind("127.0.0.1", 0)
         self.port = sock.getsockname()[1]
-        serving = asyncio.create_task(serve(self.gateway, self._settings.transport, sock, self._told, self._limits))
+        listener = Listener(self.gateway, self._limits, open_certificate(self._settings))
+        serving = asyncio.create_task(serve(listener, self._settings.transport, sock, self._told))
         await asyncio.sleep(0)
         self._ready.set()
         await serving

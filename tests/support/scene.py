@@ -159,7 +159,7 @@ def start(upstream: ScriptedUpstream, transport: str, tmp_path: Path) -> Iterato
     with ExitStack() as stack:
 
         def begin(snapshot: Snapshot | None = None, **given: Any) -> RunningGateway:
-            about = {name: given.pop(name) for name in ("limits", "environ") if name in given}
+            about = {name: given.pop(name) for name in ("limits", "environ", "tls") if name in given}
             policy = {name: given.pop(name) for name in list(given) if name.startswith("policy_")}
             world = snapshot or changed(snapshot_of(upstream.url, **given), **policy)
             return stack.enter_context(RunningGateway(world, tmp_path, transport=transport, **about))

@@ -23,6 +23,7 @@ class Address(NamedTuple):
     host: str
     port: int
     path: str = "/readyz"
+    tls: bool = False
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):

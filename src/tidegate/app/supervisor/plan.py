@@ -92,7 +92,7 @@ def _gateways(settings: Settings, commands: Commands, sock: socket.socket) -> It
             name=name,
             argv=commands.gateway,
             orders=Orders(process=name, settings=settings, socket_fd=sock.fileno()),
-            ready_at=Address(settings.gateway_host, settings.gateway_port),
+            ready_at=Address(settings.gateway_host, settings.gateway_port, tls=settings.gateway_tls),
             stage=0,
             mend="Run `tidegate doctor`.",
         )

@@ -65,14 +65,14 @@ class Readiness:
         name = child.program.name
         probe = self._probes[name] = Probe(child.program.ready_at)
         self._again_s[name] = now_s + PATIENCE_S
-        self._selector.register(probe.sock, selectors.EVENT_WRITE, lambda: self._go_on(child, probe))
+        self._selector.register(probe.sock, probe.awaits, lambda: self._go_on(child, probe))
 
     def _go_on(self, child: Child, probe: Probe) -> None:
         name = child.program.name
-        if probe.asks and probe.ask():
-            self._selector.modify(probe.sock, selectors.EVENT_READ, lambda: self._go_on(child, probe))
+        good = probe.go_on()
+        if good is None:
+            self._selector.modify(probe.sock, probe.awaits, lambda: self._go_on(child, probe))
             return
-        good = not probe.asks and probe.answer()
         self._drop(name)
         if good:
             self._mark(child)

@@ -41,10 +41,14 @@ def settings_of(workspace: Path | None) -> Settings:
 
 
 def folder_of(workspace: Path | None) -> Path:
-    """The folder of the workspace that was named, of TIDEGATE_WORKSPACE, or of the nearest one; raises NotFound."""
+    """The folder of the workspace that was named, of TIDEGATE_WORKSPACE, or of the nearest one; raises NotFound. One
+    that was named needs no tidegate.yaml where TIDEGATE_DATABASE_URL says where everything is.
+    """
     named = named_folder(workspace)
     if named is None:
         return find_workspace(Path.cwd())
+    if named.is_dir() and os.environ.get("TIDEGATE_DATABASE_URL"):
+        return named
     if not (named / CONFIG_NAME).is_file():
         raise NotFound("workspace", str(named), mend=f"There is no {CONFIG_NAME} in it: run `tidegate init {named}`.")
     return named

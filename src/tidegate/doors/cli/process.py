@@ -46,10 +46,17 @@ def gateway(port: Port = None, fd: Descriptor = None, workspace: Workspace = Non
     _become("tidegate.doors.http.gateway", Orders(process="gateway", settings=settings, socket_fd=fd))
 
 
-def control(port: Port = None, fd: Descriptor = None, workspace: Workspace = None) -> None:
+def control(
+    port: Port = None,
+    fd: Descriptor = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="First migrate the database and apply tidegate.yaml, as `up` does.")
+    ] = False,
+    workspace: Workspace = None,
+) -> None:
     """Run the control plane here, in the foreground. It expects a database that is up to date: `tidegate migrate`."""
     settings = _with(settings_of(workspace), control_port=port)
-    _become("tidegate.doors.http.control", Orders(process="control", settings=settings, socket_fd=fd))
+    _become("tidegate.doors.http.control", Orders(process="control", settings=settings, socket_fd=fd, first=apply))
 
 
 def model(

@@ -7,7 +7,9 @@ Here each process waits a moment, the longer the more connections it has, and th
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 __all__ = ["Acceptor"]
 
@@ -20,13 +22,22 @@ EXHAUSTED_WAIT_S = 0.1
 
 
 class Acceptor:
-    """`has` tells how many connections this process serves; `protocol` makes the protocol of a new one."""
+    """`has` tells how many connections this process serves; `protocol` makes the protocol of a new one; `tls` goes to
+    asyncio with each.
+    """
 
-    def __init__(self, sock: socket.socket, protocol: Callable[[], asyncio.Protocol], has: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Callable[[], asyncio.Protocol],
+        has: Callable[[], int],
+        tls: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._protocol = protocol
         self._has = has
+        self._tls = tls
         self._waiting: asyncio.TimerHandle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -71,7 +82,7 @@ class Acceptor:
 
     async def _open(self, client: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, client)
+            await self._loop.connect_accepted_socket(self._protocol, client, **self._tls)
         except OSError as error:
             client.close()
             log.info("a client left before it was served: %s", error)

@@ -9,10 +9,14 @@ from typing import Any
 
 from tidegate.app.gateway import Gateway, Reply, Request
 from tidegate.doors.http.gateway.replies import internal_error, too_large
+from tidegate.kernel.errors import TidegateError
 
-__all__ = ["GatewayApp", "merged"]
+__all__ = ["BREAK_OFF", "GatewayApp", "merged"]
 
 log = logging.getLogger(__name__)
+
+BREAK_OFF = "tidegate.break_off"
+"""The ASGI extension by which our own server lets an answer break off in its middle: it has a function `call`."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,7 +44,8 @@ class GatewayApp:
         request = Request(scope["method"], scope["path"], merged(scope["headers"]), query=query)
         if not await self._read_body(request, receive):
             return
-        answer = asyncio.create_task(self._answer(request, send))
+        break_off = (scope.get("extensions") or {}).get(BREAK_OFF, {}).get("call")
+        answer = asyncio.create_task(self._answer(request, send, break_off))
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +76,7 @@ class GatewayApp:
         request.body = bytes(body)
         return True
 
-    async def _answer(self, request: Request, send: Send) -> None:
+    async def _answer(self, request: Request, send: Send, break_off: Callable[[], None] | None) -> None:
         try:
             reply = await self._gateway.handle(request)
         except Exception:
@@ -83,8 +88,14 @@ class GatewayApp:
         if reply.events is None:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
-        else:
+            return
+        try:
             await _stream(reply, send)
+        except TidegateError:  # it is in the record; bytes that are no events can only break off
+            if break_off is None:
+                raise
+            break_off()
+            await asyncio.Event().wait()  # until the connection is seen to be gone, which cancels this
 
 
 async def _stream(reply: Reply, send: Send) -> None:

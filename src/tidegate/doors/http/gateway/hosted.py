@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from tidegate.app.gateway import Gateway
-from tidegate.doors.http.gateway.asgi import GatewayApp, merged
+from tidegate.doors.http.gateway.asgi import BREAK_OFF, GatewayApp, merged
 from tidegate.doors.http.gateway.bounds import BODY, HEAD, HTTP_1_0, IDLE, Bounds, Refusal
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.replies import refusal
@@ -122,6 +122,7 @@ class HostedConnection(Bounds, HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.check_head(self.parser, self.url, merged(self.headers))
         self._size = 0
+        self.scope["extensions"] = {BREAK_OFF: {"call": self.abort}}
         self.server_state.default_headers = [(b"date", self._listener.date)]
         super().on_headers_complete()
         if self._listener.draining:
@@ -183,7 +184,8 @@ class HostedConnection(Bounds, HttpToolsProtocol):
             self.transport.write(refusal(refused.status, refused.why, self._listener.date))
         self.touched = self.loop.time()
         self.flow.resume_reading()
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # with TLS the client goes by Content-Length, or the sweeper closes
+            self.transport.write_eof()
 
     def abort(self) -> None:
         """Break the connection off; its call, if there is one, is cancelled."""

@@ -4,11 +4,12 @@ import asyncio
 import socket
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Protocol
+from typing import Any, Protocol
 
 from tidegate.app.gateway import Gateway
 from tidegate.doors.http.gateway.acceptor import Acceptor
 from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.gateway.tls import Certificate
 
 __all__ = ["Client", "Listener"]
 
@@ -35,13 +36,14 @@ class Listener:
     and takes itself out.
     """
 
-    def __init__(self, gateway: Gateway, limits: Limits) -> None:
+    def __init__(self, gateway: Gateway, limits: Limits, certificate: Certificate | None = None) -> None:
         self.gateway = gateway
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.connections: set[Client] = set()
         self.draining = False
         self.date = formatdate(usegmt=True).encode()
+        self._certificate = certificate
         self._server: asyncio.Server | Acceptor | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -49,10 +51,11 @@ class Listener:
         self, sock: socket.socket, connection: Callable[["Listener"], asyncio.Protocol], *, shared: bool = False
     ) -> None:
         """Begin to accept; `connection` makes each client's protocol. `shared`: other processes accept there too."""
+        tls = self._tls()
         if shared:
-            self._server = Acceptor(sock, lambda: connection(self), lambda: len(self.connections))
+            self._server = Acceptor(sock, lambda: connection(self), lambda: len(self.connections), tls)
         else:
-            self._server = await self.loop.create_server(lambda: connection(self), sock=sock, backlog=BACKLOG)
+            self._server = await self.loop.create_server(lambda: connection(self), sock=sock, backlog=BACKLOG, **tls)
         self._sweep()
 
     async def drain(self, timeout_s: float) -> int:
@@ -76,6 +79,16 @@ class Listener:
             self._sweeper.cancel()
         return broken
 
+    def _tls(self) -> dict[str, Any]:
+        """What asyncio is told of TLS; nothing without a certificate."""
+        if self._certificate is None:
+            return {}
+        return {
+            "ssl": self._certificate.context,
+            "ssl_handshake_timeout": self.limits.head_s,
+            "ssl_shutdown_timeout": self.limits.linger_s,
+        }
+
     async def _emptied(self, timeout_s: float) -> None:
         limit = self.loop.time() + timeout_s
         while self.connections and self.loop.time() < limit:
@@ -86,6 +99,8 @@ class Listener:
     def _sweep(self) -> None:
         now = self.loop.time()
         self.date = formatdate(usegmt=True).encode()
+        if self._certificate is not None:
+            self._certificate.look(now)
         for connection in list(self.connections):
             connection.overdue(now)
         self._sweeper = self.loop.call_later(self.limits.sweep_s, self._sweep)

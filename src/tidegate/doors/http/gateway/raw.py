@@ -17,6 +17,7 @@ from tidegate.doors.http.gateway.replies import (
     refusal,
     whole_bytes,
 )
+from tidegate.kernel.errors import TidegateError
 
 __all__ = ["Connection"]
 
@@ -174,6 +175,8 @@ class Connection(asyncio.Protocol):
                 if self._write_paused:
                     await self._drained()
             whole = True
+        except TidegateError:
+            pass  # it is in the record; bytes that are no events can only break off
         except Exception:
             log.exception("%s %s broke off", request.method, request.path)
         finally:
@@ -216,7 +219,8 @@ class Connection(asyncio.Protocol):
             transport.write(refusal(refused.status, refused.why, self._listener.date))
         self.touched = self._loop.time()
         transport.resume_reading()
-        transport.write_eof()
+        if transport.can_write_eof():  # with TLS the client goes by Content-Length, or the sweeper closes
+            transport.write_eof()
 
     def _close(self) -> None:
         self._closing = True

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 import uvloop
 
 from tidegate.app.gateway import Gateway
-from tidegate.app.stores import open_board, open_records
+from tidegate.app.stores import open_stores
 from tidegate.doors.http.gateway.bounds import Limits
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.raw import Connection
+from tidegate.doors.http.gateway.tls import open_certificate
 from tidegate.kernel.errors import Invalid
 from tidegate.settings import Settings
 
@@ -42,29 +43,25 @@ async def _run(settings: Settings, environ: Mapping[str, str], sock: socket.sock
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    gateway = Gateway(settings, open_board(settings), open_records(settings), environ)
+    certificate = open_certificate(settings)
+    gateway = Gateway(settings, open_stores(settings, environ), environ)
     await gateway.start()
     log.info(
         "gateway %s serves on %s (pid %d, %s)", gateway.gateway_id, sock.getsockname(), os.getpid(), settings.transport
     )
     try:
-        await serve(gateway, settings.transport, sock, told, limits, shared=settings.gateways > 1)
+        listener = Listener(gateway, limits, certificate)
+        await serve(listener, settings.transport, sock, told, shared=settings.gateways > 1)
     finally:
         await gateway.stop()
     log.info("gateway %s stopped", gateway.gateway_id)
 
 
 async def serve(
-    gateway: Gateway,
-    transport: str,
-    sock: socket.socket,
-    told: asyncio.Event,
-    limits: Limits,
-    *,
-    shared: bool = False,
+    listener: Listener, transport: str, sock: socket.socket, told: asyncio.Event, *, shared: bool = False
 ) -> None:
-    """Serve a started Gateway on a socket by one of TRANSPORTS until `told`, then drain."""
-    listener = Listener(gateway, limits)
+    """Serve the listener's Gateway, which has started, on a socket by one of TRANSPORTS until `told`, then drain."""
+    gateway = listener.gateway
     await listener.listen(sock, Connection if transport == "raw" else _portable(gateway), shared=shared)
     await told.wait()
     gateway.drain()

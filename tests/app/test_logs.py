@@ -106,3 +106,13 @@ def test_a_secret_in_a_traceback_is_not_written_either():
 def test_plain_words_stay_as_they_are(text: str):
     if not re.search(r"(?i)bearer|basic", text):
         assert redacted(text) == text
+
+
+def test_json_lines_name_the_call_that_failed():
+    log, out = logged("json")
+    error = RuntimeError("no such colour")
+    error.add_note("call_id=call_7")
+    log.error("failed", exc_info=error)
+    log.error("failed", extra={"call_id": "call_8"})
+    log.error("failed")
+    assert [json.loads(line).get("call_id") for line in out.getvalue().splitlines()] == ["call_7", "call_8", None]

@@ -70,7 +70,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(_Text):
-    """One JSON object a line."""
+    """One JSON object a line; with the `call_id` of the call that failed, where one did."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -84,8 +84,18 @@ class _Json(_Text):
             "logger": record.name,
             "message": redacted(record.getMessage()),
         }
+        call_id = _call_id(record)
+        if call_id:
+            line["call_id"] = call_id
         trace = self._traceback(record)
         return msgspec.json.encode({**line, **({"exception": redacted(trace)} if trace else {})}).decode()
+
+
+def _call_id(record: logging.LogRecord) -> str:
+    """The call that a line is about: what it was logged with, else what its exception notes."""
+    error = record.exc_info[1] if record.exc_info else None
+    notes = [note.partition("=")[2] for note in getattr(error, "__notes__", ()) if note.startswith("call_id=")]
+    return str(getattr(record, "call_id", "") or (notes[0] if notes else ""))
 
 
 def _moment(record: logging.LogRecord, between: str) -> str:

@@ -5,6 +5,7 @@ import msgspec
 from tidegate.gateway.bounds import bound_of
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.gateway.ports import Ledger
+from tidegate.kernel.errors import Refused
 
 __all__ = ["Admit"]
 
@@ -20,16 +21,31 @@ class Admit:
     async def __call__(self, call: Call, inner: Handler) -> Reply:
         counted = self._ledger.counts(call)
         if counted:
-            await self._hold(call, bounded=any(rule.hard and rule.unit in BOUNDED for rule, _ in counted))
+            units = {(rule.unit, rule.hard) for rule, _ in counted}
+            bounded = any(unit in BOUNDED for unit, _ in units)
+            await self._hold(call, bounded=bounded, clamped=any(hard and unit in BOUNDED for unit, hard in units))
         return await inner(call)
 
-    async def _hold(self, call: Call, *, bounded: bool) -> None:
+    async def _hold(self, call: Call, *, bounded: bool, clamped: bool) -> None:
         nano_usd, tokens = None, 0
-        if bounded and call.plan is not None:
+        if bounded and call.plan is not None and call.endpoint.kind == "inference":
             bound = bound_of(call, call.plan, call.world.snapshot.policy.default_max_output_tokens)
-            if bound.set_output is not None:
+            if clamped and bound.set_output is not None:
                 field, limit = bound.set_output
                 call.payload[field] = msgspec.Raw(b"%d" % limit)
             nano_usd, tokens = bound.nano_usd, bound.tokens
             call.bound_nano_usd, call.bound_tokens = nano_usd, tokens
-        call.hold = await self._ledger.hold(call, nano_usd, tokens)
+        try:
+            call.hold = await self._ledger.hold(call, nano_usd, tokens)
+        except Refused as refused:
+            if refused.code == "price_unknown" and call.endpoint.kind == "passthrough":
+                raise _unbounded(call) from refused
+            raise
+
+
+def _unbounded(call: Call) -> Refused:
+    return Refused(
+        f"A hard budget counts this call, and what {call.endpoint.path} may cost cannot be bounded.",
+        mend="The operator lets a key call it that no hard budget counts, or makes the budget soft (hard: false).",
+        code="price_unknown",
+    )

@@ -15,6 +15,8 @@ from tidegate.live.calls import CallRecord
 __all__ = ["Record"]
 
 ANTHROPIC = "anthropic"
+LISTING = "listing"
+EVENTS = b"text/event-stream"
 
 
 class Record:
@@ -27,7 +29,7 @@ class Record:
         self._meters = meters
 
     async def __call__(self, call: Call, inner: Handler) -> Reply:
-        if call.endpoint.kind == "inference":
+        if call.endpoint.kind != LISTING:
             self._meters.in_flight += 1
         try:
             reply = await inner(call)
@@ -38,18 +40,22 @@ class Record:
         except BaseException as error:
             call.ending = "cancelled" if not isinstance(error, Exception) else "failed"
             call.error_code = type(error).__name__
+            call.unsure += call.attempts > 0  # whatever was asked may be billed
+            error.add_note(f"call_id={call.call_id}")  # for the log
             self._settle(call, 499 if call.ending == "cancelled" else 500)
             raise
         self._sign(call, reply)
         if reply.events is None:
             self._settle(call, reply.status)
         else:
-            reply.events = self._watch(call, reply.events, reply.status)
+            reply.events = self._watch(call, reply.events, reply)
         return reply
 
-    async def _watch(self, call: Call, events: AsyncGenerator[bytes, None], status: int) -> AsyncGenerator[bytes, None]:
+    async def _watch(
+        self, call: Call, events: AsyncGenerator[bytes, None], reply: Reply
+    ) -> AsyncGenerator[bytes, None]:
         """Pass the events on. A break becomes an error event without [DONE]: a cut answer never looks like a whole
-        one.
+        one. What is no stream of events breaks off.
         """
         call.ending = "cancelled"  # until it is known better: this is what holds when the client goes away
         try:
@@ -59,16 +65,19 @@ class Record:
         except TidegateError as error:
             call.ending = "timeout" if isinstance(error, ProviderTimeout) else "cut"
             call.error_code = error.code
+            if call.endpoint.kind == "passthrough" and not _has_events(reply):
+                raise
             yield _event(call, error)
         except Exception as error:
             call.ending = "failed"
             call.error_code = type(error).__name__
+            error.add_note(f"call_id={call.call_id}")
             raise
         finally:
             if call.whole and call.ending == "cancelled":
                 call.ending = "complete"  # clients leave at [DONE], often before the last bytes behind it
             await events.aclose()
-            self._settle(call, status)
+            self._settle(call, reply.status)
 
     def _sign(self, call: Call, reply: Reply) -> None:
         headers = reply.headers
@@ -82,7 +91,7 @@ class Record:
             headers.append((b"x-tidegate-overridden", ", ".join(call.overridden).encode()))
 
     def _settle(self, call: Call, status: int) -> None:
-        if call.endpoint.kind != "inference":
+        if call.endpoint.kind == LISTING:
             return
         self._meters.in_flight -= 1
         if call.hold is not None:
@@ -90,6 +99,10 @@ class Record:
         record = _record(call, status, self._journal)
         self._journal.put(record)
         self._meters.count(record)
+
+
+def _has_events(reply: Reply) -> bool:
+    return any(name == b"content-type" and value.startswith(EVENTS) for name, value in reply.headers)
 
 
 def _reply(call: Call, error: TidegateError) -> Reply:
@@ -121,7 +134,8 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
     if usage is not None and deployment is not None:
         inputs, outputs, cached = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
         written = usage.cache_write_tokens
-        cost = cost_nano_usd(deployment.price, inputs, outputs, cached, written)
+        if call.endpoint.kind == "inference":  # images and audio have prices of their own, which we do not know
+            cost = cost_nano_usd(deployment.price, inputs, outputs, cached, written)
     ttft_ms = tpot_ms = None
     if call.first_token_s is not None:
         ttft_ms = (call.first_token_s - call.started_s) * 1000

@@ -80,7 +80,7 @@ class Send:
                     self.fallbacks += 1
                     last.headers.append((b"x-tidegate-fallback", step.alias.encode()))
                 break
-            if time.perf_counter() >= until_s or not _may_go_on(call, last):
+            if time.perf_counter() >= until_s:
                 break
         if last is None:
             raise _nobody_free(call)
@@ -106,6 +106,8 @@ class Send:
                 break
             if tried and not await self._may_try_again(call, step, candidate, tried, until_s):
                 break
+            if not _fits(call):
+                break
             tried.append(candidate.deployment.name)
             last = await self._try(call, step, candidate, peek=not alone)
             if isinstance(last, Reply):
@@ -115,8 +117,6 @@ class Send:
                 return last
             elif isinstance(last, Invalid) or not _again(last):
                 ordered = [one for one in ordered if one is not candidate]  # it would say the same again
-            if not _may_go_on(call, last):
-                break
         return last
 
     def _next(self, call: Call, ordered: list[Candidate], tried: list[str], *, panic: bool) -> Candidate | None:
@@ -305,11 +305,15 @@ def _again(error: TidegateError) -> bool:
     return error.code in ("provider_timeout", "provider_unreachable", "provider_cut", "provider_error")
 
 
-def _may_go_on(call: Call, last: Reply | TidegateError | None) -> bool:
-    """Whether one more attempt fits under the call's budget, now that the last one may be billed too."""
-    if call.hold is None or not isinstance(last, TidegateError) or not may_be_billed(last):
+def _fits(call: Call) -> bool:
+    """Whether one more attempt fits under the call's budgets, where those before it may be billed too."""
+    if call.hold is None or call.bound_nano_usd is None:
         return True
-    return call.bound_nano_usd is None or call.hold.extend(call.bound_nano_usd)
+    while call.extended < call.unsure:
+        if not call.hold.extend(call.bound_nano_usd):
+            return False
+        call.extended += 1
+    return True
 
 
 def _nobody_free(call: Call) -> Unavailable:

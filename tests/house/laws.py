@@ -66,6 +66,7 @@ STAGES = MappingProxyType(
             (*STAGE.may, "gateway/anthropic_errors", "gateway/bounds", "gateway/openai_errors")
         ),
         "admit": Row((*STAGE.may, "gateway/bounds")),  # how much a call can cost, pure
+        "passthrough": Row((*STAGE.may, "gateway/passthrough", "gateway/routing")),
         "resolve": Row((*STAGE.may, "templates")),  # renders the prompt
         "send": Row((*STAGE.may, "gateway/routing", "gateway/providers/base", "gateway/dialects/base")),
     }

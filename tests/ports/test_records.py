@@ -305,6 +305,7 @@ async def test_a_damaged_batch_is_kept_aside_and_holds_up_nobody(store: Store, r
     await records.append([a_record(1)])
     for number, body in enumerate(("9181a763616c6c5f6964a1ff", "6e6f6e73656e7365")):  # text that is no UTF-8; no batch
         value = f"X'{body}'" if isinstance(records, SqliteRecords) else f"'\\x{body}'::bytea"
-        await store.run(f"INSERT INTO call_batches VALUES ('gw_0', {number}, {number}, {value})")
+        statement = "INSERT INTO call_batches VALUES ('gw_0', {0}, {0}, {1})"
+        await store.run(statement.format(number, value))
     await records.append([a_record(2)])
     assert [row["seq"] for row in await store.rows()] == [1, 2]

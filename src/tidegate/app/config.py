@@ -22,6 +22,8 @@ _MEANINGS = {
     "control_port": "Its port.",
     "gateway_host": "Where the gateway listens.",
     "gateway_port": "Its port.",
+    "gateway_tls_cert": "Its certificate chain in PEM, in the workspace or by absolute path. Empty: no TLS.",
+    "gateway_tls_key": "The certificate's private key in PEM. Both files are read anew when they change.",
     "gateways": "How many gateway processes share the port.",
     "transport": "The gateway's HTTP server.",
     "model_port": "Where the local model listens, on loopback.",

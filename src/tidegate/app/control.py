@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 from tidegate.adapters.git.repository import open_repository
 from tidegate.adapters.metrics.control import ControlMetrics
-from tidegate.app.databases import migrate, open_batches, open_calls, open_database, schema_status
+from tidegate.app.databases import (
+    migrate,
+    open_batches,
+    open_calls,
+    open_content_store,
+    open_database,
+    schema_status,
+)
 from tidegate.app.duties import duties
 from tidegate.app.errands import Errands
 from tidegate.app.explaining import Explaining
@@ -23,6 +30,7 @@ from tidegate.app.spending import SpendingOnDemand, open_spending, store_name
 from tidegate.app.watched import WatchedDatabase
 from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.control.identity.service import Identity
+from tidegate.control.monitoring.contents import KeptContents
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies import store as policies_store
 from tidegate.control.policies.model import Config, PromptSource
@@ -70,6 +78,8 @@ class Control:
         self.secrets = Secrets(self.db, self._publish, lambda: open_vault(settings, environ))
         self._batches = open_batches(settings)
         self.calls = Calls(self._calls_db, self._batches)
+        self._content_store = open_content_store(settings, environ)
+        self.contents = KeptContents(self.db, self.calls, self._content_store)
         self._spending = SpendingOnDemand(lambda: open_spending(settings))
         self.explaining = Explaining(self.db, self.calls, settings.run_dir)
         self.spend = Spend(
@@ -115,6 +125,7 @@ class Control:
         await self._spending.close()
         await self.db.close()
         await self._batches.close()
+        await self._content_store.close()
         await self._calls_db.close()
 
     async def apply(self, actor: Actor, text: str, file: str) -> Applied:

@@ -2,19 +2,23 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidegate.adapters.postgres.batches import PostgresBatches
+from tidegate.adapters.postgres.contents import PostgresContents
 from tidegate.adapters.postgres.database import PostgresDatabase
 from tidegate.adapters.postgres.records import ensure_calls_table as ensure_postgres_calls
 from tidegate.adapters.sql import schema
 from tidegate.adapters.sqlite.batches import SqliteBatches
+from tidegate.adapters.sqlite.contents import SqliteContents
 from tidegate.adapters.sqlite.database import SqliteDatabase
 from tidegate.adapters.sqlite.records import ensure_calls_table as ensure_sqlite_calls
-from tidegate.control.monitoring.ports import Batches
+from tidegate.app.secrets import open_content_seals
+from tidegate.control.monitoring.ports import Batches, ContentStore
 from tidegate.jobs.database import Database
 from tidegate.kernel.errors import Unavailable
 from tidegate.settings import Settings
@@ -26,6 +30,7 @@ __all__ = [
     "migrate",
     "open_batches",
     "open_calls",
+    "open_content_store",
     "open_database",
     "schema_status",
     "unpack_calls",
@@ -50,6 +55,13 @@ def open_database(settings: Settings) -> Database:
 def open_batches(settings: Settings) -> Batches:
     """What unpacks the batches that gateways leave in front of the table `calls`."""
     return PostgresBatches(settings.database_url) if settings.is_postgres else SqliteBatches(settings.calls_db_file)
+
+
+def open_content_store(settings: Settings, environ: Mapping[str, str]) -> ContentStore:
+    """The content that gateways keep; nothing is opened before the first question."""
+    if settings.is_postgres:
+        return PostgresContents(settings.database_url, lambda: open_content_seals(settings, environ))
+    return SqliteContents(settings.contents_db_file, lambda: open_content_seals(settings, environ))
 
 
 def open_calls(settings: Settings) -> Database:

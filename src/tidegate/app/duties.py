@@ -96,6 +96,9 @@ class _Work:
         gone = await control.calls.prune(now_ms, retention)
         if gone.by_age or gone.by_size:
             log.info("retention: %d calls went by age, %d by size", gone.by_age, gone.by_size)
+        over = await control.contents.prune(now_ms)
+        if over:
+            log.info("retention: the content of %d calls went by age", over)
 
     async def count_losses(self) -> None:
         """Count the call records that never arrived."""

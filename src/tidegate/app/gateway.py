@@ -18,31 +18,39 @@ from tidegate.app.secrets import Opener
 from tidegate.app.stores import Stores
 from tidegate.gateway import anthropic_errors
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Request
+from tidegate.gateway.contents import ContentLog
 from tidegate.gateway.dialects.base import Dialect
 from tidegate.gateway.dialects.messages.dialect import CountTokensDialect, MessagesDialect
+from tidegate.gateway.dialects.responses.dialect import ResponsesDialect
 from tidegate.gateway.endpoints import find_endpoint
 from tidegate.gateway.journal import Journal
 from tidegate.gateway.ledger.ledger import Ledger
 from tidegate.gateway.meters import Meters
 from tidegate.gateway.openai_errors import error_reply
+from tidegate.gateway.origins import Answer, for_origins
+from tidegate.gateway.passthrough import Place
 from tidegate.gateway.pipeline import fold
 from tidegate.gateway.ports import GatewayState
 from tidegate.gateway.providers.anthropic.provider import AnthropicProvider
-from tidegate.gateway.providers.azure.provider import AzureProvider
+from tidegate.gateway.providers.azure.provider import AzureProvider, passed_path
 from tidegate.gateway.providers.base import Provider
 from tidegate.gateway.providers.bedrock.provider import BedrockProvider
 from tidegate.gateway.providers.gemini.provider import GeminiProvider
 from tidegate.gateway.providers.openai.provider import OpenAIProvider
 from tidegate.gateway.providers.vertex.provider import VertexProvider
+from tidegate.gateway.routing.probes import Probes
 from tidegate.gateway.shadows import Shadows, shadow_rules
 from tidegate.gateway.stages.admit import Admit
 from tidegate.gateway.stages.identify import Identify
+from tidegate.gateway.stages.keep import Keep
 from tidegate.gateway.stages.listing import Listing
+from tidegate.gateway.stages.passthrough import Choose, PassOn
 from tidegate.gateway.stages.record import Record
 from tidegate.gateway.stages.resolve import Resolve
 from tidegate.gateway.stages.send import Send
 from tidegate.gateway.stages.shadow import Shadow
 from tidegate.gateway.upstream.pool import Pool
+from tidegate.gateway.upstream.resolver import not_allowed
 from tidegate.gateway.upstream.target import Target, refusing_target
 from tidegate.gateway.world import World
 from tidegate.kernel.errors import Invalid, ProviderFailed, TidegateError, Unavailable
@@ -83,17 +91,26 @@ class Gateway:
         self._dialects: dict[str, Dialect] = {
             "messages": MessagesDialect(),
             "messages.count_tokens": CountTokensDialect(),
+            "responses": ResponsesDialect(),
         }
+        self.handle: Answer = self._answer
+        """Answer one request. Only bugs raise; every refusal is a Reply."""
         self.meters = Meters()
         self.journal = Journal(stores.records, self.gateway_id, lambda: self.policy.record_flush_ms)
         self.ledger = Ledger(stores.counters, self.gateway_id)
+        self.contents = ContentLog(stores.contents)
+        keep = Keep(self.contents)
         self._pool = Pool(asyncio.get_running_loop())
         self._send = Send(self._providers, self._dialects, self._pool)
+        self.probes = Probes(self._pool, self._send.board)
         copied = Send(self._providers, self._dialects, self._pool)  # what copies find ill is not ill for users
-        self.shadows = Shadows(self.journal, Admit(self.ledger), copied, self._ids)
+        self.shadows = Shadows(self.journal, Admit(self.ledger), keep, copied, self._ids)
         first = (Record(self.journal, self.meters), Identify())
+        places: Mapping[str, Place] = {"openai": lambda _, path: path, "azure": passed_path}
+        pass_on = PassOn(places, self._pool, self._send.board)
         self._handlers = {
-            "inference": fold((*first, Resolve(), Admit(self.ledger), Shadow(self.shadows), self._send)),
+            "inference": fold((*first, Resolve(), Admit(self.ledger), Shadow(self.shadows), keep, self._send)),
+            "passthrough": fold((*first, Choose(places), Admit(self.ledger), pass_on)),
             "listing": fold((*first, Listing())),
         }
         self._operations = {"/healthz": self._health, "/readyz": self._ready, "/metrics": self._metrics}
@@ -120,6 +137,7 @@ class Gateway:
             self.adopt(snapshot)
         self.journal.start()
         self.ledger.start()
+        self.contents.start()
         self._tasks = [
             asyncio.create_task(self._follow(), name="board"),
             asyncio.create_task(self._publish_metrics(), name="metrics"),
@@ -130,12 +148,16 @@ class Gateway:
         if self._world is not None and snapshot.generation <= self._world.generation:
             return
         self.ledger.adopt((*snapshot.limits, *shadow_rules(snapshot)), snapshot.generation)
+        self.handle = for_origins(snapshot.policy.cors_origins, self._answer)
+        self._pool.allow(snapshot.policy.allowed_hosts)
         before, self._world = self._world, World(snapshot, self._targets(snapshot), self._world)
+        if before is not None and _places(before.snapshot) != _places(snapshot):
+            self._pool.resolver.unpin()
+        self.probes.adopt(self._world)
         if before is not None:
             before.supersede(self._world)
 
-    async def handle(self, request: Request) -> Reply:
-        """Answer one request. Only bugs raise; every refusal is a Reply."""
+    async def _answer(self, request: Request) -> Reply:
         operation = self._operations.get(request.path)
         if operation is not None and request.method in ("GET", "HEAD"):
             return operation()
@@ -169,8 +191,10 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.shadows.stop()
+        await self.probes.stop()
         await self._pool.close()
         await self.journal.close()
+        await self.contents.close()
         await self.ledger.stop()
         await self._board.close()
         self._write_metrics()
@@ -179,6 +203,8 @@ class Gateway:
 
     def _targets(self, snapshot: Snapshot) -> dict[str, Target]:
         old = self._world
+        if old is not None and old.snapshot.policy.allowed_hosts != snapshot.policy.allowed_hosts:
+            old = None
         targets = {}
         for name, deployment in snapshot.deployments.items():
             if old is not None and old.deployments.get(name) == deployment and _same_secret(old, snapshot, deployment):
@@ -197,7 +223,10 @@ class Gateway:
                     mend=f"Known: {', '.join(self._providers)}.",
                     code="unknown_provider",
                 )
-            return provider.target(*self._opener.opened(deployment, sealed))
+            target = provider.target(*self._opener.opened(deployment, sealed))
+            if not self._pool.allows(target.host):
+                target.fault = not_allowed(target, "its host is not in policies.allowed_hosts")
+            return target
         except Invalid as fault:
             wrong = ProviderFailed(fault.message, mend=fault.mend, code=fault.code)
             log.warning("%s", wrong)
@@ -246,8 +275,8 @@ class Gateway:
     async def _publish_metrics(self) -> None:
         while True:
             await asyncio.sleep(METRICS_S)
-            if self.meters.changed:
-                self.meters.changed = False
+            if self.meters.changed or self.probes.changed:
+                self.meters.changed = self.probes.changed = False
                 self._write_metrics()
 
     def _write_metrics(self) -> None:
@@ -261,6 +290,8 @@ class Gateway:
             totals=self.meters.totals(),
             breakers=self._send.board.states(),
             shadows=self.shadows.totals,
+            probes=self.probes.totals,
+            contents_dropped=self.contents.dropped,
         )
         with contextlib.suppress(OSError):  # a full disk must not stop the serving; doctor finds it
             write_state(self._settings.run_dir, state)
@@ -270,6 +301,11 @@ def _same_secret(old: World, snapshot: Snapshot, deployment: Deployment) -> bool
     """Whether the deployment's secret, if it has one, is sealed as it was."""
     name = deployment.secret
     return name is None or old.snapshot.sealed.get(name) == snapshot.sealed.get(name)
+
+
+def _places(snapshot: Snapshot) -> dict[str, tuple[object, ...]]:
+    """Where the configuration says that its deployments are."""
+    return {name: (one.provider, one.base_url, one.options) for name, one in snapshot.deployments.items()}
 
 
 def _remember(file: Path, snapshot: Snapshot) -> None:

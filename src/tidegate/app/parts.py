@@ -6,6 +6,7 @@ from tidegate.adapters.metrics.control import ControlMetrics
 from tidegate.app.followed import FollowedPrompts
 from tidegate.app.leader import Leader
 from tidegate.app.watched import WatchedDatabase
+from tidegate.control.monitoring.contents import KeptContents
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Config
 from tidegate.control.spend.service import Spend
@@ -28,6 +29,7 @@ class Parts(Protocol):
     leader: Leader
     followed: FollowedPrompts
     calls: Calls
+    contents: KeptContents
     spend: Spend
 
     async def refresh(self) -> None:

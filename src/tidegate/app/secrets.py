@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tidegate.adapters.vault.contents import ContentSeals
 from tidegate.adapters.vault.vault import Vault, previous_keys
 from tidegate.kernel.errors import Invalid
 from tidegate.live.snapshot import Deployment, Sealed
 from tidegate.settings import Settings, read_keys
 
-__all__ = ["Opener", "open_vault"]
+__all__ = ["Opener", "open_content_seals", "open_vault"]
 
 TABLE = "secrets"
 VARIABLE = "TIDEGATE_SEALED"
@@ -19,6 +20,11 @@ VARIABLE = "TIDEGATE_SEALED"
 def open_vault(settings: Settings, environ: Mapping[str, str]) -> Vault:
     """The vault of the workspace's master key; raises Invalid when the key is missing or weak."""
     return Vault(read_keys(settings, environ).master_key, previous_keys(environ))
+
+
+def open_content_seals(settings: Settings, environ: Mapping[str, str]) -> ContentSeals:
+    """What seals content under the workspace's master key; raises Invalid when the key is missing or weak."""
+    return ContentSeals(read_keys(settings, environ).master_key, previous_keys(environ))
 
 
 class Opener:

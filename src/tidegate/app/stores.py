@@ -1,27 +1,32 @@
 """Which stores a gateway uses: told by the settings alone."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tidegate.adapters.sqlite.board import SqliteBoard
+from tidegate.adapters.sqlite.contents import SqliteContents
 from tidegate.adapters.sqlite.counters import SqliteCounters
 from tidegate.adapters.sqlite.records import SqliteRecords
-from tidegate.live.ports import Board, Counters, Records
+from tidegate.app.secrets import open_content_seals
+from tidegate.live.ports import Board, Contents, Counters, Records
 from tidegate.settings import Settings
 
-__all__ = ["Stores", "open_board", "open_counters", "open_records", "open_stores"]
+__all__ = ["Stores", "open_board", "open_contents", "open_counters", "open_records", "open_stores"]
 
 
 class Stores(NamedTuple):
-    """What one gateway process reads from and writes to."""
+    """What one gateway process reads from and writes to; without `contents`, no content is kept."""
 
     board: Board
     records: Records
     counters: Counters
+    contents: Contents | None = None
 
 
-def open_stores(settings: Settings) -> Stores:
+def open_stores(settings: Settings, environ: Mapping[str, str]) -> Stores:
     """All stores of the workspace."""
-    return Stores(open_board(settings), open_records(settings), open_counters(settings))
+    contents = open_contents(settings, environ)
+    return Stores(open_board(settings), open_records(settings), open_counters(settings), contents)
 
 
 def open_board(settings: Settings) -> Board:
@@ -53,3 +58,12 @@ def open_counters(settings: Settings) -> Counters:
 
         return PostgresCounters(settings.database_url)
     return SqliteCounters(settings.counters_db_file)
+
+
+def open_contents(settings: Settings, environ: Mapping[str, str]) -> Contents:
+    """Where the workspace keeps content; nothing is opened before the first is put."""
+    if settings.is_postgres:
+        from tidegate.adapters.postgres.contents import PostgresContents  # noqa: PLC0415  # lazy: costs memory
+
+        return PostgresContents(settings.database_url, lambda: open_content_seals(settings, environ))
+    return SqliteContents(settings.contents_db_file, lambda: open_content_seals(settings, environ))

@@ -74,7 +74,8 @@ def used_of(call: Call, status: int) -> tuple[int | None, int | None]:
 def _last_attempt(call: Call, status: int) -> tuple[int | None, int | None]:
     usage, deployment = call.usage, call.deployment
     if usage is not None and usage.input_tokens is not None and usage.output_tokens is not None:
-        price = deployment.price if deployment is not None else None
+        known = deployment is not None and call.endpoint.kind == "inference"
+        price = deployment.price if deployment is not None and known else None
         cost = cost_nano_usd(
             price, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens
         )

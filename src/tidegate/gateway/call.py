@@ -91,8 +91,8 @@ class Call:
 
     `payload` holds the body's fields in the words of the endpoint that was asked. `plan` (resolve) says where the call
     may go, `deployment` (send) where it went; `trace` gathers one word for each attempt. `hold` (admit) is what was
-    reserved for it; whoever ends the call settles it. `unsure` counts the
-    attempts that failed and may be billed all the same. `reply_headers` go onto the reply, whatever becomes of it.
+    reserved for it; whoever ends the call settles it. `unsure` counts the attempts that failed and may be billed all
+    the same. `shadowed`: a copy for a candidate may follow. `reply_headers` go onto the reply, whatever becomes of it.
     """
 
     __slots__ = (
@@ -104,6 +104,7 @@ class Call:
         "ending",
         "endpoint",
         "error_code",
+        "extended",
         "finish_reason",
         "first_token_s",
         "grant",
@@ -121,6 +122,7 @@ class Call:
         "request",
         "route",
         "shadow_of",
+        "shadowed",
         "started_at_ms",
         "started_s",
         "stream",
@@ -159,6 +161,7 @@ class Call:
         self.upstream_model: str | None = None
         self.attempts = 0
         self.unsure = 0
+        self.extended = 0
         self.trace: list[str] = []
         self.hold: Hold | None = None
         self.bound_nano_usd: int | None = None
@@ -166,6 +169,7 @@ class Call:
         self.reply_headers: list[tuple[bytes, bytes]] = []
         self.origin = "user"
         self.shadow_of: str | None = None
+        self.shadowed = False
         self.overridden: tuple[str, ...] = ()
         self.upstream_request_id: str | None = None
         self.usage: Usage | None = None

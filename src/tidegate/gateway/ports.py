@@ -10,10 +10,12 @@ import msgspec
 from tidegate.gateway.call import Call
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.calls import CallRecord
+from tidegate.live.ports import Content
 from tidegate.live.snapshot import LimitRule
 
 __all__ = [
     "DURATION_BUCKETS_S",
+    "ContentLog",
     "Exchange",
     "GatewayState",
     "Hold",
@@ -61,7 +63,8 @@ class Totals(msgspec.Struct):
 
 class GatewayState(msgspec.Struct, kw_only=True):
     """What one gateway process knows of itself; a sum over several belongs to none (pid 0). `breakers` tells the state
-    of each deployment that was called: closed, open or half_open. `shadows` counts copies by route and outcome.
+    of each deployment that was called: closed, open or half_open. `shadows` counts copies by route and outcome,
+    `probes` active probes by deployment and outcome; `contents_dropped` counts what was to be kept and could not be.
     """
 
     gateway_id: str
@@ -73,6 +76,8 @@ class GatewayState(msgspec.Struct, kw_only=True):
     totals: list[Totals] = []
     breakers: dict[str, str] = {}
     shadows: dict[str, dict[str, int]] = {}
+    contents_dropped: int = 0
+    probes: dict[str, dict[str, int]] = {}
 
 
 class Journal(Protocol):
@@ -86,6 +91,18 @@ class Journal(Protocol):
 
     def put(self, record: CallRecord) -> None:
         """Take a record; returns at once."""
+        ...
+
+
+class ContentLog(Protocol):
+    """Takes what was said in the calls that are kept."""
+
+    def put(self, content: Content) -> None:
+        """Take one call's content; returns at once."""
+        ...
+
+    def drop(self) -> None:
+        """Count one that is not kept because it is too long."""
         ...
 
 
@@ -167,6 +184,6 @@ class Exchange(Protocol):
 class Upstreams(Protocol):
     """Sends requests to upstreams."""
 
-    async def send(self, target: Target, request: bytes, *, streaming: bool) -> Exchange:
+    async def send(self, target: Target, request: bytes | Sequence[bytes | memoryview], *, streaming: bool) -> Exchange:
         """Send; returns once the response's head is there, when not streaming the whole. Raises ProviderFailed."""
         ...

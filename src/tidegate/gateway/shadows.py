@@ -45,16 +45,18 @@ class _Quiet:
 
 
 class Shadows:
-    """Fills `gateway.ports.Shadows`. `admit` and `send` are stages of its own, so that no user waits for a copy."""
+    """Fills `gateway.ports.Shadows`. `admit` and `send` are stages of its own, so that no user waits for a copy;
+    `keep` is the users' own.
+    """
 
-    def __init__(self, journal: Journal, admit: Stage, send: Stage, ids: IdSource) -> None:
+    def __init__(self, journal: Journal, admit: Stage, keep: Stage, send: Stage, ids: IdSource) -> None:
         self.totals: dict[str, dict[str, int]] = {}
         self._ids = ids
         self._running: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
         # `admit` before `record`: a copy that the budget refuses is counted, and leaves no record
-        self._handler = fold((_plan, admit, Record(journal, _Quiet()), send))
+        self._handler = fold((_plan, admit, Record(journal, _Quiet()), keep, send))
         self._render = fold((Resolve(), _keep))
 
     def copy(self, call: Call) -> Callable[[], None] | None:
@@ -65,6 +67,7 @@ class Shadows:
         rule = route.shadow
         if bucket(SALT, call.call_id) >= rule.share_bp or (rule.version is not None and call.prompt is None):
             return None
+        call.shadowed = True
         payload = dict(call.payload)
         return lambda: self._start(call, payload, route, rule)
 

@@ -237,6 +237,7 @@ class LiveRelease(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every call. `default_max_output_tokens` bounds a call that gave no bound itself, where a budget or
     a limit on tokens needs one. With `allowed_hosts`, no other host is ever called as an upstream.
+    Content that routes keep goes after `content_retention_days`.
     """
 
     max_body_bytes: int = 10 * 1024 * 1024
@@ -245,6 +246,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_max_output_tokens: int = 4096
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    content_retention_days: int = 30
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

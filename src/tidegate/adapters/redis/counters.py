@@ -5,6 +5,7 @@ Its replication is asynchronous: a failover can forget the last exchanges. Where
 PostgreSQL. `maxmemory-policy` must be noeviction, or Redis would drop counters to make room.
 """
 
+import logging
 from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,8 @@ from tidegate.live.counting import Counted
 from tidegate.live.ports import Line, Standing
 
 __all__ = ["RedisCounters"]
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 TAG = "{tidegate}"
@@ -94,7 +97,11 @@ class RedisCounters:
         """Once for each process: a Redis that throws counters away to make room cannot hold a cap."""
         if self._checked:
             return
-        policy = await self._told(self._redis.config_get("maxmemory-policy"))
+        try:
+            policy = await self._redis.config_get("maxmemory-policy")
+        except ResponseError as error:  # hosted ones bar it: the operator must know what docs/reference/limits.md asks
+            log.warning("Redis does not tell its maxmemory-policy, which must be noeviction: %s", error)
+            policy = {}
         if policy.get("maxmemory-policy", "noeviction") != "noeviction":
             raise Unavailable(
                 f"Redis has maxmemory-policy {policy['maxmemory-policy']}: it may throw counters away.",

@@ -6,6 +6,9 @@ from tidegate.gateway.ledger.slices import Slice
 
 __all__ = ["CallHold", "Need"]
 
+LARGEST = 2**53 - 1
+"""No store counts beyond: an amount above it is no amount."""
+
 Need = tuple[Slice, int]
 """A slice, and how much of it a call needs; a limit that does not block needs 0."""
 
@@ -13,10 +16,18 @@ Need = tuple[Slice, int]
 class CallHold:
     """Fills `gateway.ports.Hold`."""
 
-    __slots__ = ("_needs", "_over", "_settled", "_touched")
+    __slots__ = ("_bounds", "_needs", "_over", "_settled", "_touched")
 
-    def __init__(self, needs: list[Need], touched: Callable[[Slice], None], over: Callable[[Slice], None]) -> None:
+    def __init__(
+        self,
+        needs: list[Need],
+        bounds: tuple[int, int],
+        touched: Callable[[Slice], None],
+        over: Callable[[Slice], None],
+    ) -> None:
+        """`bounds`: at most so much money and so many tokens; what a limit that does not block counts for unknown."""
         self._needs = needs
+        self._bounds = bounds
         self._touched = touched
         self._over = over
         self._settled = False
@@ -47,8 +58,8 @@ class CallHold:
             elif unit == "requests":
                 spent = 1
             else:
-                told = nano_usd if unit == "nano_usd" else tokens
-                spent = held if told is None else told
+                told, most = (nano_usd, self._bounds[0]) if unit == "nano_usd" else (tokens, self._bounds[1])
+                spent = min(told, LARGEST) if told is not None else held or most
             if slice_.settle(held, spent) and held:
                 self._over(slice_)
             self._touched(slice_)

@@ -44,6 +44,11 @@ class _Waiter:
         self.done = done
         self.until_s = until_s
         self.asked = False
+        """Whether the store was asked for all that it lacks, so that the standing tells of its chances."""
+
+    def short(self) -> list[Need]:
+        """What it needs and is not there."""
+        return [(slice_, need) for slice_, need in self.needs if slice_.free < need]
 
 
 class Ledger:
@@ -69,7 +74,7 @@ class Ledger:
         self._ended: list[Slice] = []
         self._waiters: deque[_Waiter] = deque()
         self._seq = 0
-        self._unanswered: tuple[list[Slice], list[Line]] | None = None
+        self._unanswered: tuple[list[Slice], list[Line], list[_Waiter]] | None = None
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,7 +116,7 @@ class Ledger:
                 slice_.free -= need
                 slice_.held += need
         told_on(call, needs, now_ms)
-        return CallHold(needs, self._touched, self._over)
+        return CallHold(needs, (nano_usd or 0, tokens), self._touched, self._over)
 
     def start(self) -> None:
         """Begin to exchange."""
@@ -206,16 +211,14 @@ class Ledger:
         for waiter in list(self._waiters):
             if waiter.done.done():
                 continue
-            short = [(slice_, need) for slice_, need in waiter.needs if slice_.free < need]
+            short = waiter.short()
             if not short:
                 for slice_, need in waiter.needs:
                     slice_.free -= need
                     slice_.held += need
                 waiter.done.set_result(None)
                 continue
-            if not waiter.asked:
-                continue
-            over = next((pair for pair in short if _hopeless(*pair)), None)
+            over = next((pair for pair in short if _hopeless(*pair)), None) if waiter.asked else None
             if over is None and now_s >= waiter.until_s:
                 over = short[0]
             if over is not None:
@@ -241,7 +244,9 @@ class Ledger:
             self._wake.clear()
             try:
                 await self._exchange()
-            except TidegateError as error:
+            except Exception as error:
+                if not isinstance(error, TidegateError):  # a bug must not leave every call waiting
+                    log.exception("limits and budgets cannot be exchanged")
                 self._fail(error)
                 await asyncio.sleep(AGAIN_S)
                 self._wake.set()
@@ -251,12 +256,13 @@ class Ledger:
                 await asyncio.sleep(NEAR_S / 2)
                 self._wake.set()
 
-    def _fail(self, error: TidegateError) -> None:
+    def _fail(self, error: Exception) -> None:
         """The store is away: who needs a new slice is refused, who has one goes on."""
         if self.fault is None:
             log.warning("limits and budgets cannot be shared just now: %s", error)
         self.fault = str(error)
-        if error.code == "counters_lost":
+        lost = isinstance(error, TidegateError) and error.code == "counters_lost"
+        if lost:
             self._forget()
         for waiter in self._waiters:
             if not waiter.done.done():
@@ -264,7 +270,7 @@ class Ledger:
                     Unavailable(
                         "A limit or budget needs its store, which is away.",
                         mend="Try again; the operator finds why in /readyz.",
-                        code=error.code if error.code == "counters_lost" else "budget_store_unavailable",
+                        code="counters_lost" if lost else "budget_store_unavailable",
                     )
                 )
 
@@ -276,18 +282,18 @@ class Ledger:
                 return
             self._seq += 1
             self._unanswered = said
-        slices, lines = self._unanswered
+        slices, lines, asking = self._unanswered
         standings = await self._counters.exchange(self._gateway_id, self._seq, lines)
         self._unanswered = None
         self.fault = None
         for slice_, standing in zip(slices, standings, strict=True):
             slice_.standing = standing
             slice_.free += standing.granted
-        for waiter in self._waiters:
-            waiter.asked = waiter.asked or any(slice_ in slices for slice_, _ in waiter.needs)
+        for waiter in asking:
+            waiter.asked = True
 
-    def _lines(self) -> tuple[list[Slice], list[Line]]:
-        """What is to be said of every slice that has something to say."""
+    def _lines(self) -> tuple[list[Slice], list[Line], list[_Waiter]]:
+        """What is to be said of every slice that has something to say, and the waiters whom the answer is for."""
         now_s, now_ms = time.monotonic(), self._now_ms()
         wanting: dict[int, list[int]] = {}
         for waiter in self._waiters:
@@ -298,9 +304,9 @@ class Ledger:
             self._end(counter)
         for slice_, over in [*((one, True) for one in self._ended), *((one, False) for one in self._slices.values())]:
             needs = wanting.get(id(slice_), [])
-            wanted = max(0, sum(needs) - slice_.free)
-            least = max(0, min(needs, default=0) - slice_.free)
-            returning = 0 if needs else slice_.spare(now_s, over=over or self._stopping)
+            wanted, least, returning = _asked(slice_, needs)
+            if not needs:
+                returning = slice_.spare(now_s, over=over or self._stopping)
             if not (wanted and least) and not slice_.settled and not returning:
                 continue
             line = slice_.line(self._book.generation, wanted if least else 0, least, returning=returning)
@@ -310,11 +316,25 @@ class Ledger:
         self._ended = [one for one in self._ended if one.held or one.free or one.settled or id(one) in wanting]
         if any(one.free or one.settled for one in self._slices.values()):
             self._soon(NEAR_S if any(one.left < one.rule.cap // 8 for one in self._slices.values()) else REPORT_S)
-        return slices, lines
+        wanted_of = {id(slice_) for slice_, line in zip(slices, lines, strict=True) if line.wanted}
+        asking = [one for one in self._waiters if all(id(slice_) in wanted_of for slice_, _ in one.short())]
+        return slices, lines, asking
 
     def _holds_places(self) -> bool:
         """Whether a slice is held that would be lost by silence."""
         return any(one.rule.unit == "parallel" and (one.free or one.held) for one in self._slices.values())
+
+
+def _asked(slice_: Slice, needs: list[int]) -> tuple[int, int, int]:
+    """How much to want, at least, and to give back first. A rest that serves nobody here goes back in the same breath:
+    several processes, each with a rest too small for its own calls, would wait for one another.
+    """
+    short = [need for need in needs if need > slice_.free]
+    if not short:
+        return 0, 0, 0
+    if len(short) == len(needs):
+        return sum(needs), min(needs), slice_.free
+    return sum(needs) - slice_.free, min(short) - slice_.free, 0
 
 
 def _hopeless(slice_: Slice, need: int) -> bool:

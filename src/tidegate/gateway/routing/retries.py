@@ -37,7 +37,7 @@ class RetryBudget:
         self._at_s = 0.0
 
     def first(self) -> None:
-        """A call is tried for the first time. Calls that go well pay an addition: the rest is done by the next retry."""
+        """A call is tried for the first time. It costs an addition: the rest is done by the next retry."""
         self._fresh += 1
 
     def take(self, now_s: float, share: float) -> bool:

@@ -17,7 +17,7 @@ from tidegate.gateway.providers.openai.provider import PATHS, OpenAIProvider
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.snapshot import Deployment
 
-__all__ = ["AzureProvider", "models_path"]
+__all__ = ["AzureProvider", "models_path", "passed_path"]
 
 V1 = "/openai/v1"
 UNDATED = ("", "v1")
@@ -58,6 +58,15 @@ class AzureProvider:
     def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """See `Provider`."""
         return self._openai.follow(ask, chunks)
+
+
+def passed_path(deployment: Deployment, path: str) -> str | None:
+    """Where a path of OpenAI's API is under the base URL, its query with it; None where there is only the dated API."""
+    if not _is_v1(deployment):
+        return None
+    version = quote(deployment.options.get("api_version", ""), safe="")
+    start = "" if deployment.base_url.rstrip("/").endswith(V1) else V1
+    return f"{start}{path}" if version in UNDATED else f"{start}{path}?api-version={version}"
 
 
 def models_path(deployment: Deployment) -> str:

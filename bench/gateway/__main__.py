@@ -14,10 +14,13 @@ from bench.gateway.measure import FULL, QUICK, Sample, interleaved, sample
 from bench.gateway.peers import LiteLLM, Portkey, bench_home
 from bench.gateway.report import Row, markdown, summarised
 from bench.gateway.targets import Direct, Nginx, Site, Target, upstream
-from bench.gateway.tidegate_target import Tidegate
+from bench.gateway.tidegate_target import VARIANTS
 from bench.processes import BenchError, Stopped, bounded, free_port, two_cores
 
-TARGETS: dict[str, Target] = {target.name: target for target in (Direct(), Nginx(), Tidegate(), LiteLLM(), Portkey())}
+TARGETS: dict[str, Target] = {target.name: target for target in (Direct(), Nginx(), *VARIANTS, LiteLLM(), Portkey())}
+FEATURES = tuple(target.name for target in VARIANTS[1:])
+"""Shown only when they are asked for: what each feature costs."""
+
 SLOWEST_S = 12.0  # the longest window that a target asks for, generously
 
 
@@ -54,9 +57,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--targets",
         type=_names,
-        default=list(TARGETS),
+        default=[name for name in TARGETS if name not in FEATURES],
         metavar="A,B",
-        help=f"of {','.join(TARGETS)} (default all)",
+        help=f"of {','.join(TARGETS)} (default all but {', '.join(FEATURES)})",
     )
     parser.add_argument(
         "--reps", type=int, default=0, metavar="N", help="samples of each target (default 3; --quick: 1)"

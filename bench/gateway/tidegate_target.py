@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,8 +36,25 @@ models:
     model: gpt-4o-mini
     api_key_env: BENCH_UPSTREAM_KEY
     price: {{input_usd_per_1m_tokens: 0.15, output_usd_per_1m_tokens: 0.60}}
+"""
+ROUTE = "routes:\n  {alias}: {{model: upstream}}\n"
+LIMITS = """\
+budgets:
+  - {name: everything, usd: 1000000, per: month}
+  - {name: teams, match: {team: "*"}, each: [team], usd: 1000000, per: day}
+limits:
+  - {name: per-key, each: [key], requests: 100000000, per: minute}
+"""
+SHADOWED = "routes:\n  {alias}: {{model: upstream, shadow: {{model: upstream, percent: 5, max_usd_per_day: 1000}}}}\n"
+BALANCED = """\
+  second:
+    provider: openai
+    base_url: {upstream}
+    model: gpt-4o-mini
+    api_key_env: BENCH_UPSTREAM_KEY
+    price: {{input_usd_per_1m_tokens: 0.15, output_usd_per_1m_tokens: 0.60}}
 routes:
-  {alias}: {{model: upstream}}
+  {alias}: {{models: [upstream, second], strategy: latency}}
 """
 ENVIRONMENT = {"BENCH_UPSTREAM_KEY": "sk-upstream"}
 
@@ -46,15 +63,20 @@ CONTROL_READY_S = 30.0
 
 @dataclass(frozen=True)
 class Tidegate:
-    """One gateway worker of the product, its features on, its cache off."""
+    """One gateway worker of the product, its cache off. `tidegate` has on what the goals ask for; the others show what
+    a feature costs.
+    """
 
-    name: str = field(default="tidegate", init=False)
+    name: str = "tidegate"
+    config: str = ROUTE + LIMITS.replace("{", "{{").replace("}", "}}")
+    on: str = "two budgets and a rate limit held and settled"
 
     def missing(self, home: Path) -> str | None:
         return None if program().exists() else "python3 -m pip install -e ."
 
     def had_on(self, home: Path) -> str:
-        return "virtual keys, routing, tags, usage metered, a call record each in SQLite, metrics; cache off"
+        always = "virtual keys, routing, tags, usage metered, a call record each in SQLite, metrics"
+        return f"{always}; {self.on}; cache off"
 
     def versions(self, home: Path) -> Mapping[str, str]:
         python = ".".join(map(str, sys.version_info[:3]))
@@ -71,7 +93,7 @@ class Tidegate:
         env = {**ENVIRONMENT, "TIDEGATE_CONTROL_PORT": str(control_port)}
         workspace = Workspace(folder, env)
         workspace.run(*INIT)
-        (folder / "tidegate.yaml").write_text(CONFIG.format(alias=ALIAS, upstream=site.upstream_url))
+        (folder / "tidegate.yaml").write_text((CONFIG + self.config).format(alias=ALIAS, upstream=site.upstream_url))
         with running(workspace.process(*CONTROL), site.cores.load) as control:
             if not until(lambda: _listening(control_port), CONTROL_READY_S) or control.poll() is not None:
                 raise BenchError(f"`tidegate control` does not listen on {control_port}")
@@ -79,6 +101,14 @@ class Tidegate:
             key = workspace.create_key(*CREATE_KEY)
         gateway = workspace.process(*GATEWAY, str(port))
         return Start(Endpoint(port, key, ALIAS), gateway, proof=partial(_records_kept, folder / CALLS_DB))
+
+
+VARIANTS = (
+    Tidegate(),
+    Tidegate("tidegate-plain", ROUTE, "no limits"),
+    Tidegate("tidegate-balanced", BALANCED, "two deployments by latency, no limits"),
+    Tidegate("tidegate-shadow", SHADOWED, "5% of calls copied, no limits"),
+)
 
 
 def _listening(port: int) -> bool:

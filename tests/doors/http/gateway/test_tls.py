@@ -17,6 +17,7 @@ from tests.support.certificates import Authority
 from tests.support.gateway import RunningGateway, until
 from tests.support.http1 import get, post
 from tests.support.platforms import make_workspace, running
+from tests.support.processes import eventually
 from tests.support.scene import CHAT, Start
 from tests.support.scripted_model import scripted_model
 from tests.support.upstream import ScriptedUpstream
@@ -188,6 +189,10 @@ def test_the_whole_platform_comes_up_with_two_processes_on_one_socket(authority:
         with running(workspace, "--gateways", "2", environ=environ) as platform:
             assert "https://127.0.0.1" in platform.up.text
             address = platform.gateway.replace("http://", "https://")
-            for _ in range(8):
-                asked = httpx.get(f"{address}/readyz", verify=trusting(authority), trust_env=False)
-                assert asked.status_code == 200
+            context = trusting(authority)
+
+            def both_ready() -> bool:  # `up` asks one of the two; the other may be a moment later
+                asked = [httpx.get(f"{address}/readyz", verify=context, trust_env=False) for _ in range(8)]
+                return all(one.status_code == httpx.codes.OK for one in asked)
+
+            eventually(both_ready)

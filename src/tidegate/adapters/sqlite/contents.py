@@ -4,13 +4,13 @@ in front of the file is emptied.
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from tidegate.adapters.sql.contents_table import Seals, content_of, content_row, contents_ddl
+from tidegate.adapters.sqlite.wal import use_wal
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.contents import Erased
 from tidegate.live.ports import Content
@@ -18,7 +18,6 @@ from tidegate.live.ports import Content
 __all__ = ["SqliteContents"]
 
 BUSY_TIMEOUT_S = 10.0
-LOOK_AGAIN_S = 0.01
 
 INSERT = "INSERT OR IGNORE INTO call_contents VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -141,7 +140,7 @@ class SqliteContents:
         connection = sqlite3.connect(self._file, timeout=BUSY_TIMEOUT_S, isolation_level="IMMEDIATE")
         try:
             connection.execute("PRAGMA secure_delete=ON")
-            _wal(connection)
+            use_wal(connection, BUSY_TIMEOUT_S)
             connection.execute("PRAGMA synchronous=NORMAL")
             for statement in contents_ddl("sqlite"):
                 connection.execute(statement)
@@ -166,16 +165,3 @@ class SqliteContents:
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _wal(connection: sqlite3.Connection) -> None:
-    """Set the journal's mode; SQLite does not wait by itself when others do so at the same moment."""
-    limit_s = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > limit_s:
-                raise
-        time.sleep(LOOK_AGAIN_S)

@@ -19,6 +19,7 @@ from tidegate.adapters.sql.counters_rows import (
     tallies_of,
     window_rows,
 )
+from tidegate.adapters.sqlite.wal import use_wal
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.counting import Counted
 from tidegate.live.ports import Line, Standing
@@ -118,7 +119,7 @@ class SqliteCounters:
         self._file.touch(mode=0o600)
         connection = sqlite3.connect(self._file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            _wal(connection)
+            use_wal(connection, BUSY_TIMEOUT_S)
             connection.execute("PRAGMA synchronous=FULL")
             for statement in COUNTERS_DDL:
                 connection.execute(statement)
@@ -132,19 +133,6 @@ class SqliteCounters:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _wal(connection: sqlite3.Connection) -> None:
-    """Set the journal's mode; SQLite does not wait by itself when others do so at the same moment."""
-    limit_s = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > limit_s:
-                raise
-        time.sleep(0.01)
 
 
 def _clean(connection: sqlite3.Connection, now_ms: int) -> None:

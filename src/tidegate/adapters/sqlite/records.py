@@ -4,27 +4,26 @@ delays one.
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tidegate.adapters.sql.batches_table import batch_row, batches_ddl
 from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type
+from tidegate.adapters.sqlite.wal import use_wal
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
 
 __all__ = ["SqliteRecords", "ensure_calls_table"]
 
 BUSY_TIMEOUT_S = 10.0
-LOOK_AGAIN_S = 0.01
 
 INSERT = "INSERT OR IGNORE INTO call_batches VALUES (?, ?, ?, ?)"
 
 
 def ensure_calls_table(connection: sqlite3.Connection) -> None:
     """Create the tables, or add the columns that `calls` lacks; safe when several processes do it at once."""
-    _ensure_wal(connection)
+    use_wal(connection, BUSY_TIMEOUT_S)
     connection.execute("BEGIN IMMEDIATE")
     for statement in (calls_ddl("sqlite"), *batches_ddl("sqlite")):
         connection.execute(statement)
@@ -35,19 +34,6 @@ def ensure_calls_table(connection: sqlite3.Connection) -> None:
     for index in CALLS_INDEXES:
         connection.execute(index)
     connection.commit()
-
-
-def _ensure_wal(connection: sqlite3.Connection) -> None:
-    """Set the journal's mode; SQLite does not wait by itself when others do so at the same moment."""
-    limit_s = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > limit_s:
-                raise
-        time.sleep(LOOK_AGAIN_S)
 
 
 class SqliteRecords:

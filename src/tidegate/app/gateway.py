@@ -290,6 +290,8 @@ class Gateway:
             totals=self.meters.totals(),
             breakers=self._send.board.states(),
             shadows=self.shadows.totals,
+            limits=self.ledger.events,
+            rerouted=self._send.rerouted,
             probes=self.probes.totals,
             contents_dropped=self.contents.dropped,
         )

@@ -65,6 +65,8 @@ class GatewayState(msgspec.Struct, kw_only=True):
     """What one gateway process knows of itself; a sum over several belongs to none (pid 0). `breakers` tells the state
     of each deployment that was called: closed, open or half_open. `shadows` counts copies by route and outcome,
     `probes` active probes by deployment and outcome; `contents_dropped` counts what was to be kept and could not be.
+    `limits` counts by rule what was refused and what used more than its bound, `rerouted` by alias retries and
+    fallbacks.
     """
 
     gateway_id: str
@@ -78,6 +80,8 @@ class GatewayState(msgspec.Struct, kw_only=True):
     shadows: dict[str, dict[str, int]] = {}
     contents_dropped: int = 0
     probes: dict[str, dict[str, int]] = {}
+    limits: dict[str, dict[str, int]] = {}
+    rerouted: dict[str, dict[str, int]] = {}
 
 
 class Journal(Protocol):

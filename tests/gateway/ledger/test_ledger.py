@@ -214,7 +214,7 @@ async def test_a_call_that_costs_more_than_its_bound_is_settled_in_full_and_coun
 ) -> None:
     ledger = ledger_of(counters, clock, DOLLAR)
     (await ledger.hold(call_of(), 100, 0)).settle(5000, None)
-    assert ledger.bound_violations == 1
+    assert ledger.events == {"dollar": {"over_bound": 1}}
     await drained(ledger)
     [tally] = counters.tallies.values()
     assert (tally.settled, tally.held(clock())) == (5000, 0)

@@ -9,6 +9,7 @@ import msgspec
 import openai
 import pytest
 
+from tests.support.asking import fetch
 from tests.support.gateway import RunningGateway
 from tests.support.scene import snapshot_of
 from tests.support.upstream import ScriptedUpstream
@@ -235,3 +236,15 @@ def test_a_retry_after_a_maybe_billed_attempt_needs_room_for_both(scene: Scene) 
     assert scene.backup.received == []
     [tally] = scene.gateway.counters.tallies.values()
     assert tally.settled + tally.held(0) <= 300_000
+
+
+def test_metrics_tell_what_was_refused_and_what_was_tried_again(scene: Scene) -> None:
+    rate = LimitRule(name="rate", unit="requests", cap=1, per="minute")
+    client = scene.client(limits=(rate,))
+    scene.main.say(error(500))
+    asked(client)
+    with pytest.raises(openai.RateLimitError):
+        asked(client)
+    told = fetch(scene.gateway, "/metrics").body.decode()
+    assert 'tidegate_limit_events_total{limit="rate",outcome="refused"} 1.0' in told
+    assert 'tidegate_rerouted_total{alias="gpt",outcome="retry"} 1.0' in told

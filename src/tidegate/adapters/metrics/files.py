@@ -24,6 +24,8 @@ __all__ = ["exposition", "gateway_metrics", "hold_alive", "read_states", "retire
 LABELS = ("endpoint", "model", "prompt", "version", "ending", "status")
 COPIED = ("route", "outcome")
 PROBED = ("deployment", "outcome")
+LIMITED = ("limit", "outcome")
+REROUTED = ("alias", "outcome")
 
 
 def hold_alive(folder: Path, gateway_id: str) -> IO[bytes]:
@@ -102,6 +104,10 @@ def gateway_metrics(states: list[GatewayState]) -> Iterator[Metric]:
     summed = _sum(states)
     yield _outcomes("tidegate_shadow", "Copies for candidates, and what became of them.", COPIED, summed.shadows)
     yield _outcomes("tidegate_probes", "Active probes, and what they found.", PROBED, summed.probes)
+    yield _outcomes(
+        "tidegate_limit_events", "Calls that a limit refused, or that passed their bound.", LIMITED, summed.limits
+    )
+    yield _outcomes("tidegate_rerouted", "Attempts beyond the first, by what they were.", REROUTED, summed.rerouted)
     yield from _families(summed.totals)
 
 
@@ -175,6 +181,8 @@ def _sum(states: list[GatewayState]) -> GatewayState:
         totals=list(sums.values()),
         shadows=_sum_outcomes(state.shadows for state in states),
         probes=_sum_outcomes(state.probes for state in states),
+        limits=_sum_outcomes(state.limits for state in states),
+        rerouted=_sum_outcomes(state.rerouted for state in states),
     )
 
 

@@ -62,8 +62,8 @@ class Ledger:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.bound_violations = 0
-        self.refusals: dict[str, int] = {}
+        self.events: dict[str, dict[str, int]] = {}
+        """By rule: how many calls were `refused`, and how many used more than their bound (`over_bound`)."""
         self.fault: str | None = None
         self._counters = counters
         self._gateway_id = gateway_id
@@ -178,8 +178,12 @@ class Ledger:
         if self._timer is None:
             self._soon(NEAR_S if slice_.left < slice_.rule.cap // 8 else REPORT_S)
 
+    def _count(self, slice_: Slice, what: str) -> None:
+        counted = self.events.setdefault(slice_.rule.name, {})
+        counted[what] = counted.get(what, 0) + 1
+
     def _over(self, slice_: Slice) -> None:
-        self.bound_violations += 1
+        self._count(slice_, "over_bound")
         now_s = time.monotonic()
         if now_s - self._over_logged_s > OVER_LOGGED_S:
             self._over_logged_s = now_s
@@ -223,7 +227,7 @@ class Ledger:
                 over = short[0]
             if over is not None:
                 slice_, need = over
-                self.refusals[slice_.rule.name] = self.refusals.get(slice_.rule.name, 0) + 1
+                self._count(slice_, "refused")
                 waiter.done.set_exception(refused(slice_, need, self._now_ms()))
 
     # The exchanging.

@@ -62,8 +62,8 @@ class Send:
         board: HealthBoard | None = None,
     ) -> None:
         self.board = board or HealthBoard()
-        self.retries = 0
-        self.fallbacks = 0
+        self.rerouted: dict[str, dict[str, int]] = {}
+        """By alias: how many attempts were a `retry`, and how many calls a `fallback` served."""
         self._providers = providers
         self._dialects = dialects
         self._upstreams = upstreams
@@ -77,7 +77,7 @@ class Send:
             last = await self._step(call, plan, place, until_s, last)
             if isinstance(last, Reply) and last.status not in RETRYABLE:
                 if place:
-                    self.fallbacks += 1
+                    self._count(step.alias, "fallback")
                     last.headers.append((b"x-tidegate-fallback", step.alias.encode()))
                 break
             if time.perf_counter() >= until_s:
@@ -158,8 +158,12 @@ class Send:
             if time.perf_counter() + wait_s >= until_s:
                 return False
             await asyncio.sleep(wait_s)
-        self.retries += 1
+        self._count(step.alias, "retry")
         return time.perf_counter() < until_s
+
+    def _count(self, alias: str, what: str) -> None:
+        counted = self.rerouted.setdefault(alias, {})
+        counted[what] = counted.get(what, 0) + 1
 
     async def _try(self, call: Call, step: Step, candidate: Candidate, *, peek: bool) -> Reply | TidegateError:
         """One attempt, noted in the trace and in the deployment's health."""

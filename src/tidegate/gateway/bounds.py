@@ -45,7 +45,7 @@ def bound_of(call: Call, plan: Plan, default_output_tokens: int) -> Bound:
     """Bound a call over every candidate of its plan; raises Invalid for a limit that is no whole number above 0."""
     candidates = tuple(plan.candidates)
     payload = call.payload
-    inputs = _input_tokens(payload, candidates)
+    inputs = _input_tokens(call, candidates)
     most = min((one.deployment.max_output_tokens or 2**53 for one in candidates), default=2**53)
     field, outputs, set_output = _output_tokens(call, most, default_output_tokens, candidates)
     total = outputs * _answers(payload) if field is not None else 0
@@ -87,11 +87,12 @@ def _last_attempt(call: Call, status: int) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _input_tokens(payload: Mapping[str, msgspec.Raw], candidates: Iterable[Candidate]) -> int:
-    total = TEMPLATE_TOKENS
-    media = 0
-    for raw in payload.values():
-        data = bytes(raw)
+def _input_tokens(call: Call, candidates: Iterable[Candidate]) -> int:
+    payload = call.payload
+    # without a prompt the payload is what came in, and its bytes bound it
+    said = [call.request.body] if call.prompt is None else [bytes(raw) for raw in payload.values()]
+    total, media = TEMPLATE_TOKENS, 0
+    for data in said:
         total += len(data)
         if b'"image' in data or b'"file' in data or b'"input_' in data or b'"document' in data:
             media += sum(data.count(word) for word in MEDIA)

@@ -16,6 +16,7 @@ from tidegate.live.snapshot import LimitRule
 __all__ = [
     "DURATION_BUCKETS_S",
     "ContentLog",
+    "Counting",
     "Exchange",
     "GatewayState",
     "Hold",
@@ -136,11 +137,26 @@ class Hold(Protocol):
         ...
 
 
+class Counting(Protocol):
+    """The limits and budgets that count a call, each with its counter. `bounded`: something counts money or tokens, so
+    that the call needs a bound; `clamped`: and blocks, so that its answer's length must have one.
+    """
+
+    @property
+    def rules(self) -> Sequence[tuple[LimitRule, str]]: ...
+
+    @property
+    def bounded(self) -> bool: ...
+
+    @property
+    def clamped(self) -> bool: ...
+
+
 class Ledger(Protocol):
     """This process's slices of all limits and budgets."""
 
-    def counts(self, call: Call) -> Sequence[tuple[LimitRule, str]]:
-        """The rules that count this call, each with its counter."""
+    def counts(self, call: Call) -> "Counting":
+        """What counts this call; no rules for most."""
         ...
 
     async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> Hold:

@@ -72,18 +72,18 @@ def bound_nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
     """The most that a call with at most so many tokens can cost, in nano-dollars: at the dearest tier that it can
     reach, every input token at the dearest of its prices.
     """
+    if not price.tiers:
+        return _at_most(price, input_tokens, output_tokens)
     rates: list[Price | PriceTier] = [price, *(one for one in price.tiers if input_tokens > one.above_input_tokens)]
-    pico = max(
-        input_tokens
-        * max(
-            rate.input_pico_usd_per_token,
-            rate.cached_input_pico_usd_per_token or 0,
-            rate.cache_write_pico_usd_per_token or 0,
-        )
-        + output_tokens * rate.output_pico_usd_per_token
-        for rate in rates
-    )
-    return -(-pico // 1000)
+    return max(_at_most(rate, input_tokens, output_tokens) for rate in rates)
+
+
+def _at_most(rate: Price | PriceTier, input_tokens: int, output_tokens: int) -> int:
+    dearest = rate.input_pico_usd_per_token
+    for other in (rate.cached_input_pico_usd_per_token, rate.cache_write_pico_usd_per_token):
+        if other is not None and other > dearest:
+            dearest = other
+    return -(-(input_tokens * dearest + output_tokens * rate.output_pico_usd_per_token) // 1000)
 
 
 def usd_text(nano_usd: int | None) -> str:

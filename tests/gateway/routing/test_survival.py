@@ -179,7 +179,7 @@ def test_a_dead_upstream_gets_no_storm_of_retries(scene: Scene) -> None:
     assert len(scene.main.received) <= 50 + 3 + 0.2 * 50 + 1
 
 
-BUDGET = LimitRule(name="month", unit="nano_usd", cap=100_000, per="month", time_zone="Europe/Berlin")
+BUDGET = LimitRule(name="month", unit="nano_usd", cap=250_000, per="month", time_zone="Europe/Berlin")
 
 
 def test_a_spent_budget_is_told_once_and_the_real_client_does_not_try_again(scene: Scene) -> None:

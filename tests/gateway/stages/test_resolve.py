@@ -35,6 +35,7 @@ PATH = "/v1/chat/completions"
         (b'"gpt"', "not a JSON object"),
         (b"\xff\xfe", "not JSON"),
         (b'{"\xff": 1}', "not JSON"),
+        (b'{"model": "gpt", "messages": [{"role": "user", "content": "\xff\xfe"}]}', "not JSON"),
         (b'{"model": "\\ud800"}', "not JSON"),
         (b'{"model": NaN}', "not JSON"),
         (b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from tidegate.gateway.call import Call
 from tidegate.gateway.ledger.holds import CallHold, Need
 from tidegate.gateway.ledger.refusals import price_unknown, refused, told_on
-from tidegate.gateway.ledger.rules import Counted, Rulebook
+from tidegate.gateway.ledger.rules import Kind, Rulebook
 from tidegate.gateway.ledger.slices import Slice
 from tidegate.kernel.errors import TidegateError, Unavailable
 from tidegate.live.ports import Counters, Line
@@ -91,8 +91,8 @@ class Ledger:
             if self._book.rules.get(slice_.rule.name) != slice_.rule:
                 self._end(counter)
 
-    def counts(self, call: Call) -> tuple[Counted, ...]:
-        """The rules that count this call, each with its counter."""
+    def counts(self, call: Call) -> Kind:
+        """See `gateway.ports.Ledger`."""
         return self._book.counted(call)
 
     async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> CallHold:
@@ -100,7 +100,7 @@ class Ledger:
         now_ms, now_s = self._now_ms(), time.monotonic()
         needs: list[Need] = []
         enough = True
-        for rule, counter in self._book.counted(call):
+        for rule, counter in self._book.counted(call).rules:
             slice_ = self._slices.get(counter)
             if slice_ is None or now_ms >= slice_.ends_at_ms:
                 slice_ = self._open(rule, counter, now_ms)

@@ -6,10 +6,26 @@ from tidegate.gateway.call import Call
 from tidegate.live.counting import counter_name, counts
 from tidegate.live.snapshot import LimitRule
 
-__all__ = ["Counted", "Rulebook", "words_of"]
+__all__ = ["Counted", "Kind", "Rulebook", "words_of"]
 
 Counted = tuple[LimitRule, str]
 """A rule, and the counter of it that counts the call."""
+
+BOUNDED = ("nano_usd", "tokens")
+
+
+class Kind:
+    """What counts calls that are alike. `bounded`: something counts money or tokens; `clamped`: and blocks."""
+
+    __slots__ = ("bounded", "clamped", "rules")
+
+    def __init__(self, rules: tuple[Counted, ...]) -> None:
+        self.rules = rules
+        self.bounded = any(rule.unit in BOUNDED for rule, _ in rules)
+        self.clamped = any(rule.unit in BOUNDED and rule.hard for rule, _ in rules)
+
+
+NOTHING = Kind(())
 
 MAX_KINDS = 10_000
 ORIGIN = "origin"
@@ -23,13 +39,13 @@ class Rulebook:
         self.rules = {rule.name: rule for rule in rules}
         self._of_users = tuple(rule for rule in rules if ORIGIN not in rule.match)
         self._of_others = tuple(rule for rule in rules if ORIGIN in rule.match)
-        self._kinds: dict[tuple[object, ...], tuple[Counted, ...]] = {}
+        self._kinds: dict[tuple[object, ...], Kind] = {}
 
-    def counted(self, call: Call) -> tuple[Counted, ...]:
+    def counted(self, call: Call) -> Kind:
         """The rules that count this call: a shadow's, judge's or probe's are never those of users."""
         rules = self._of_users if call.origin == "user" else self._of_others
         if not rules:
-            return ()
+            return NOTHING
         grant = call.grant
         kind: tuple[object, ...]
         if grant is not None and call.tags is grant.tags:
@@ -39,7 +55,7 @@ class Rulebook:
         found = self._kinds.get(kind)
         if found is None:
             words = words_of(call)
-            found = tuple((rule, counter_name(rule, words)) for rule in rules if counts(rule, words))
+            found = Kind(tuple((rule, counter_name(rule, words)) for rule in rules if counts(rule, words)))
             if len(self._kinds) >= MAX_KINDS:  # callers invent tags: what is forgotten is found again
                 self._kinds.clear()
             self._kinds[kind] = found

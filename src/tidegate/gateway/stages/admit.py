@@ -9,8 +9,6 @@ from tidegate.kernel.errors import Refused
 
 __all__ = ["Admit"]
 
-BOUNDED = ("nano_usd", "tokens")
-
 
 class Admit:
     """Costs nothing to a call that nothing counts. The hold is settled by `record`, when the call is over."""
@@ -20,10 +18,8 @@ class Admit:
 
     async def __call__(self, call: Call, inner: Handler) -> Reply:
         counted = self._ledger.counts(call)
-        if counted:
-            units = {(rule.unit, rule.hard) for rule, _ in counted}
-            bounded = any(unit in BOUNDED for unit, _ in units)
-            await self._hold(call, bounded=bounded, clamped=any(hard and unit in BOUNDED for unit, hard in units))
+        if counted.rules:
+            await self._hold(call, bounded=counted.bounded, clamped=counted.clamped)
         return await inner(call)
 
     async def _hold(self, call: Call, *, bounded: bool, clamped: bool) -> None:

@@ -83,6 +83,8 @@ class Resolve:
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
+        if not body.isascii():
+            body.decode()  # raw fields would pass on bytes that are no UTF-8 (RFC 8259, 8.1)
         return _FIELDS.decode(body)
     except msgspec.ValidationError as error:
         raise Invalid(

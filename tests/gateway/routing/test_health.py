@@ -154,3 +154,14 @@ def test_retry_after_in_all_its_forms() -> None:
     assert retry_after_s({b"retry-after": b"soon"}, 0) is None
     assert retry_after_s({b"retry-after": b"nan"}, 0) is None
     assert retry_after_s({}, 0) is None
+
+
+def test_an_outage_without_end_and_a_burst_of_late_failures_stay_bounded() -> None:
+    health = Health()
+    fail(health, 0.0, 50)  # a burst: all but the third tell nothing new
+    assert health.open_until_s == 10.0
+    now_s = 0.0
+    for _ in range(3000):
+        now_s = max(now_s, health.open_until_s)
+        fail(health, now_s)
+    assert health.open_until_s - now_s == 300.0

@@ -70,9 +70,11 @@ class Health:
         tried = self.openings > 0
         self._end()
         self.failures += 1
+        if tried and now_s < self.open_until_s:
+            return  # a late failure of a call begun before it opened, or a try in need: it is known to be ill
         if tried or self.failures >= breaker.failures:
             self.openings += 1
-            self.open_until_s = now_s + min(OPEN_MAX_S, breaker.open_s * 2 ** (self.openings - 1))
+            self.open_until_s = now_s + min(OPEN_MAX_S, breaker.open_s * 2 ** min(self.openings - 1, 20))
 
     def cool(self, now_s: float, for_s: float) -> None:
         """It asked to be left alone for so long."""

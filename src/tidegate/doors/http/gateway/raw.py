@@ -175,8 +175,8 @@ class Connection(asyncio.Protocol):
                 if self._write_paused:
                     await self._drained()
             whole = True
-        except TidegateError:
-            pass  # it is in the record; bytes that are no events can only break off
+        except TidegateError as error:  # its call's record tells it; bytes that are no events can only break off
+            log.debug("%s %s broke off: %s", request.method, request.path, error.code)
         except Exception:
             log.exception("%s %s broke off", request.method, request.path)
         finally:

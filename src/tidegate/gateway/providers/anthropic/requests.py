@@ -7,7 +7,6 @@ back from there, signed as they were. Temperatures end at 1 here; a higher one i
 same.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -16,7 +15,8 @@ import msgspec
 
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.chatfields import Chat, Message, Part
-from tidegate.gateway.providers.chatwords import arguments_of, data_url, read_chat, stops, text_of, unsupported
+from tidegate.gateway.providers.chatturns import turns_of, wire_call_id
+from tidegate.gateway.providers.chatwords import arguments_of, data_url, read_chat, stops, unsupported
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "messages_body"]
 
@@ -37,15 +37,16 @@ PASSED: Final = (
 IMAGES = ("image/gif", "image/jpeg", "image/png", "image/webp")
 EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 TIERS = ("standard_only",)
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 Object = dict[str, Any]
+
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def messages_body(ask: Ask) -> bytes:
     """The body of a request of messages; raises Invalid."""
     chat = read_chat(ask.payload, NAME, no=NO_WORD, more=(*PASSED, "user"))
     user = chat.more.pop("user", None)
-    system, messages = _messages(chat)
+    system, messages = turns_of(chat, _blocks, _turn)
     if not messages:
         raise unsupported(f"{NAME} needs a message of the user's", "messages", "Add one.")
     words: Object = {
@@ -67,26 +68,6 @@ def messages_body(ask: Ask) -> bytes:
     return msgspec.json.encode(body)
 
 
-def _messages(chat: Chat) -> tuple[list[Object], list[Object]]:
-    """System blocks, and the turns: neighbours of one role are one, for the results of calls must stand together."""
-    system: list[Object] = []
-    messages: list[Object] = []
-    for number, message in enumerate(chat.messages):
-        where = f"messages[{number}]"
-        if message.role in ("system", "developer"):
-            text_of(message, where)
-            system.extend(_blocks(message, where))
-            continue
-        role, blocks = _turn(message, where)
-        if not blocks:
-            continue
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"].extend(blocks)
-        else:
-            messages.append({"role": role, "content": blocks})
-    return system, messages
-
-
 def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
     if message.role == "user":
         return "user", list(_blocks(message, where))
@@ -95,7 +76,7 @@ def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
     if message.role == "tool":
         if not message.tool_call_id:
             raise unsupported("A tool's message names no call", f"{where}.tool_call_id", "Send the call's id.")
-        result: Object = {"type": "tool_result", "tool_use_id": _call_id(message.tool_call_id)}
+        result: Object = {"type": "tool_result", "tool_use_id": wire_call_id(message.tool_call_id, _CALL_ID)}
         content = list(_blocks(message, where))
         return "user", [{**result, "content": content} if content else result]
     raise unsupported(f"{NAME} has no role {message.role!r}", f"{where}.role")
@@ -114,12 +95,12 @@ def _thinking(message: Message, where: str) -> list[Any]:
 def _calls(message: Message, where: str) -> Iterator[Object]:
     for number, call in enumerate(message.tool_calls or ()):
         arguments = arguments_of(call, f"{where}.tool_calls[{number}]")
-        yield {"type": "tool_use", "id": _call_id(call.id), "name": call.function.name, "input": arguments}
-
-
-def _call_id(call_id: str) -> str:
-    """An id of another provider's may hold signs that are refused: then its hash stands for it, always the same."""
-    return call_id if _CALL_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode(errors="replace")).hexdigest()
+        yield {
+            "type": "tool_use",
+            "id": wire_call_id(call.id, _CALL_ID),
+            "name": call.function.name,
+            "input": arguments,
+        }
 
 
 def _blocks(message: Message, where: str) -> Iterator[Object]:

@@ -6,7 +6,6 @@ into additionalModelRequestFields, reasoning_effort into outputConfig.effort, a 
 message, and are sent back from there, signed as they were. `detail` of an image is left out.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -15,6 +14,7 @@ import msgspec
 
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.chatfields import Chat, Message, Part, Tool
+from tidegate.gateway.providers.chatturns import turns_of, wire_call_id
 from tidegate.gateway.providers.chatwords import (
     arguments_of,
     data_url,
@@ -52,15 +52,16 @@ DOCUMENTS: Final = {
 AUDIO = ("aac", "flac", "m4a", "mp3", "ogg", "opus", "wav", "webm")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 TIERS = ("flex", "priority", "reserved")
-_CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _UNNAMED = re.compile(r"[^A-Za-z0-9()\[\]-]+")
 Object = dict[str, Any]
+
+_CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 
 
 def converse_body(ask: Ask) -> bytes:
     """The body of converse and converse-stream; raises Invalid."""
     chat = read_chat(ask.payload, NAME, no=NO_WORD, more=PASSED)
-    system, messages = _messages(chat)
+    system, messages = turns_of(chat, _blocks, _turn)
     body: Object = {**chat.more, "messages": messages}
     if system:
         body["system"] = system
@@ -87,26 +88,6 @@ def _given(chat: Chat, name: str) -> Object:
     return found
 
 
-def _messages(chat: Chat) -> tuple[list[Object], list[Object]]:
-    """System blocks, and the turns: they must alternate, so that neighbours of one role are one turn."""
-    system: list[Object] = []
-    messages: list[Object] = []
-    for number, message in enumerate(chat.messages):
-        where = f"messages[{number}]"
-        if message.role in ("system", "developer"):
-            text_of(message, where)
-            system.extend(_blocks(message, where))
-            continue
-        role, blocks = _turn(message, where)
-        if not blocks:
-            continue
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"].extend(blocks)
-        else:
-            messages.append({"role": role, "content": blocks})
-    return system, messages
-
-
 def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
     if message.role == "user":
         return "user", list(_blocks(message, where))
@@ -117,7 +98,7 @@ def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
             raise unsupported("A tool's message names no call", f"{where}.tool_call_id", "Send the call's id.")
         text = text_of(message, where)
         content = [{"text": text}] if text else []
-        return "user", [{"toolResult": {"toolUseId": _call_id(message.tool_call_id), "content": content}}]
+        return "user", [{"toolResult": {"toolUseId": wire_call_id(message.tool_call_id, _CALL_ID), "content": content}}]
     raise unsupported(f"{NAME} has no role {message.role!r}", f"{where}.role")
 
 
@@ -134,13 +115,8 @@ def _reasoning(message: Message, where: str) -> list[Object]:
 def _calls(message: Message, where: str) -> Iterator[Object]:
     for number, call in enumerate(message.tool_calls or ()):
         arguments = arguments_of(call, f"{where}.tool_calls[{number}]")
-        use = {"toolUseId": _call_id(call.id), "name": call.function.name, "input": arguments}
+        use = {"toolUseId": wire_call_id(call.id, _CALL_ID), "name": call.function.name, "input": arguments}
         yield {"toolUse": use}
-
-
-def _call_id(call_id: str) -> str:
-    """An id of another provider's may hold signs that Bedrock refuses: then its hash stands for it, always the same."""
-    return call_id if _CALL_ID.fullmatch(call_id) else hashlib.sha256(call_id.encode(errors="replace")).hexdigest()
 
 
 def _blocks(message: Message, where: str) -> Iterator[Object]:

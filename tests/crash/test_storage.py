@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.databases import fresh_sqlite
-from tidegate.jobs.lease import Lease
+from tidegate.jobs.lease import LEASES, Lease
 
 ROOT = Path(__file__).parents[2]
 TOTAL = 100
@@ -90,10 +90,12 @@ async def test_a_frozen_leader_wakes_up_to_a_new_one_and_may_not_write(tmp_path:
     async with db.write() as tx:
         await tx.execute(sa.text("CREATE TABLE acts (who TEXT)"))
     second = Lease(db, "leader", "second", 60_000)
-    with process("tests.crash.leader", str(tmp_path / "control.db"), "300") as first:
+    with process("tests.crash.leader", str(tmp_path / "control.db"), "60000") as first:
         assert await asyncio.to_thread(heard, first) == "epoch 1"
         first.send_signal(signal.SIGSTOP)
         assert await second.acquire() is None  # it is still the leader's
+        async with db.write() as tx:
+            await tx.execute(sa.update(LEASES).values(expires_at_ms=1))  # its minute goes by
         epoch = await taken_over(second)
         async with db.write() as tx:
             await second.guard(tx, epoch)

@@ -116,6 +116,7 @@ async def test_content_comes_back_as_it_was(contents: AnyContents) -> None:
     assert await contents.get(full.call_id) == full
     assert await contents.get(bare.call_id) == bare
     assert await contents.get("call_other") is None
+    assert await contents.kept([full.call_id, "call_other"]) == {full.call_id}
 
 
 async def test_content_put_twice_is_not_doubled(store: Store, contents: AnyContents) -> None:
@@ -195,6 +196,36 @@ async def test_erasing_finds_what_previous_master_keys_sealed_and_tells_of_what_
     await rotated.close()
 
 
+async def test_sealed_anew_it_is_read_and_erased_without_the_old_key(store: Store, contents: AnyContents) -> None:
+    pair = said(5, subject=None, shadow_of=said(1).call_id)
+    await contents.put([said(1), said(2), said(3, subject="bob"), said(4, subject=None), pair])
+    strange = store.opened("strange0123456789strange0123456789")
+    await strange.put([said(6)])
+    await strange.close()
+    rotating = store.opened(NEXT, MASTER)
+    await rotating.put([said(7)])
+    before = {row["call_id"]: row["body"] for row in await store.rows()}
+    after, told = "", []
+    while True:
+        told.append(some := await rotating.reseal(after, 2))
+        if some.next is None:
+            break
+        after = some.next
+    assert (sum(one.resealed for one in told), sum(one.unopened for one in told)) == (5, 1)
+    assert (await rotating.reseal("", 100)).resealed == 0
+    await rotating.close()
+    rows = await store.rows()
+    assert {row["call_id"] for row in rows if row["body"] == before[row["call_id"]]} == {
+        said(6).call_id,
+        said(7).call_id,
+    }
+    only_new = store.opened(NEXT)
+    assert [await only_new.get(one.call_id) for one in (said(2), pair)] == [said(2), pair]
+    gone = await only_new.erase("ada@example.org")
+    assert (gone.erased, gone.unchecked) == (4, 1)
+    await only_new.close()
+
+
 async def test_what_has_expired_goes_in_bounded_batches(store: Store, contents: AnyContents) -> None:
     await contents.put([said(number, expires_at_ms=number) for number in range(1, 8)])
     assert [await contents.prune(5, 3) for _ in range(3)] == [3, 2, 0]
@@ -203,8 +234,10 @@ async def test_what_has_expired_goes_in_bounded_batches(store: Store, contents: 
 
 async def test_an_empty_store_is_asked_in_vain(contents: AnyContents) -> None:
     assert await contents.get("call_1") is None
+    assert await contents.kept(["call_1"]) == frozenset()
     assert await contents.prune(10**13, 10) == 0
     assert (await contents.erase("ada")).erased == 0
+    assert (await contents.reseal("", 10)).next is None
 
 
 async def test_many_that_begin_at_once_make_one_table(store: Store) -> None:
@@ -282,4 +315,6 @@ async def test_memory_answers_as_the_others_do() -> None:
     assert await contents.get(said(1).call_id) == said(1)
     assert (await contents.erase("ada@example.org")).erased == 2
     assert [await contents.prune(5, 1) for _ in range(2)] == [1, 0]
+    assert (await contents.reseal("", 1)).next is None
+    assert await contents.kept([said(3).call_id, said(1).call_id]) == frozenset()
     await contents.close()

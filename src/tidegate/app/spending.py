@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from tidegate.adapters.sqlite.counters import SqliteCounters
 from tidegate.control.spend.ports import Spending
+from tidegate.live.births import Birth
 from tidegate.live.counting import Counted
 from tidegate.settings import Settings
 
@@ -45,6 +46,14 @@ class SpendingOnDemand:
     async def rebuild(self, counted: Sequence[Counted]) -> None:
         """See `Spending`."""
         await self._spending.rebuild(counted)
+
+    async def birth(self) -> Birth | None:
+        """See `Spending`."""
+        return await self._spending.birth()
+
+    async def lose(self) -> None:
+        """See `Spending`."""
+        await self._spending.lose()
 
     async def close(self) -> None:
         """Give back connections and threads."""

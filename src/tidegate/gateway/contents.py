@@ -2,10 +2,9 @@
 path.
 """
 
-import asyncio
-import contextlib
 import logging
 
+from tidegate.gateway.drain import Drain
 from tidegate.kernel.errors import TidegateError, Unavailable
 from tidegate.live.ports import Content, Contents
 
@@ -34,14 +33,11 @@ class ContentLog:
         self.dropped = 0
         self.fault: str | None = None if store is not None else "there is no content store"
         self._store = store
-        self._flush_s = flush_s
         self._patience_s = patience_s
         self._told = False
         self._pending: list[Content] = []
         self._bytes = 0
-        self._arrived = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._drain = Drain("contents", self._flush, lambda: flush_s, again_s=AGAIN_S)
 
     def put(self, content: Content) -> None:
         """See `gateway.ports.ContentLog`."""
@@ -51,7 +47,7 @@ class ContentLog:
             return
         self._pending.append(content)
         self._bytes += size
-        self._arrived.set()
+        self._drain.arrived.set()
 
     def drop(self) -> None:
         """See `gateway.ports.ContentLog`."""
@@ -59,38 +55,18 @@ class ContentLog:
 
     def start(self) -> None:
         """Begin to flush."""
-        self._task = asyncio.create_task(self._run(), name="contents")
+        self._drain.start()
 
     async def close(self) -> None:
         """Stop, then store what is left; tries for `patience_s` if the store is away, then counts it as dropped."""
-        self._closing.set()
-        self._arrived.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s):
-                if self._task is not None:
-                    await asyncio.wait({self._task})
-                while self._pending:
-                    await self._flush()
-                    if self._pending:
-                        await asyncio.sleep(AGAIN_S / 5)
-        if self._task is not None:
-            self._task.cancel()
+        await self._drain.close(self._patience_s)
         if self._pending:
             log.warning("the content of %d calls could not be kept: %s", len(self._pending), self.fault)
             self._forget(len(self._pending), lost=True)
         if self._store is not None:
             await self._store.close()
 
-    async def _run(self) -> None:
-        while not self._closing.is_set():
-            await self._arrived.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S if self.fault else self._flush_s):
-                    await self._closing.wait()
-            self._arrived.clear()
-            await self._flush()
-
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
         """Store what is pending, batch by batch; it stays while the store is away."""
         while self._pending:
             batch = self._pending[:MAX_BATCH]
@@ -102,13 +78,13 @@ class ContentLog:
                     self.fault, self._told = None, False
             except Unavailable as error:
                 self._tell(str(error))
-                self._arrived.set()
-                return
+                return False
             except TidegateError as error:
                 self._tell(str(error))
             except Exception as error:
                 self._tell(repr(error))
             self._forget(len(batch), lost=self.fault is not None)
+        return True
 
     def _tell(self, fault: str) -> None:
         """Say once, until it is well again, that content is not kept."""

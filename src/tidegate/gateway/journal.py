@@ -1,10 +1,9 @@
 """The journal: takes finished calls' records at memory speed and hands them to the store in batches, off the path."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
+from tidegate.gateway.drain import Drain
 from tidegate.kernel.errors import TidegateError
 from tidegate.live.calls import CallRecord
 from tidegate.live.ports import Records
@@ -35,13 +34,11 @@ class Journal:
         self.dropped = 0
         self.store_error: str | None = None
         self._records = records
-        self._flush_ms = flush_ms
         self._patience_s = patience_s
         self._pending: list[CallRecord] = []
         self._seq = 0
-        self._arrived = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._drain = Drain("journal", self._flush, lambda: flush_ms() / 1000, again_s=AGAIN_S)
+        self._arrived = self._drain.arrived
 
     def next_seq(self) -> int:
         """The number of the next record: 1, 2, 3, ... without a hole."""
@@ -64,36 +61,16 @@ class Journal:
 
     def start(self) -> None:
         """Begin to flush."""
-        self._task = asyncio.create_task(self._run(), name="journal")
+        self._drain.start()
 
     async def close(self) -> None:
         """Stop, then store what is left; tries for `patience_s` if the store is away, then logs how many were lost."""
-        self._closing.set()
-        self._arrived.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s):
-                if self._task is not None:
-                    await asyncio.wait({self._task})
-                while self._pending:
-                    await self._flush()
-                    if self._pending:
-                        await asyncio.sleep(AGAIN_S / 5)
-        if self._task is not None:
-            self._task.cancel()
+        await self._drain.close(self._patience_s)
         if self._pending:
             log.error("%d call records could not be stored: %s", len(self._pending), self.store_error)
         await self._records.close()
 
-    async def _run(self) -> None:
-        while not self._closing.is_set():
-            await self._arrived.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S if self.store_error else self._flush_ms() / 1000):
-                    await self._closing.wait()
-            self._arrived.clear()
-            await self._flush()
-
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
         """Store the pending records, batch by batch; what could not be stored stays at the front."""
         while self._pending:
             batch = self._pending[:MAX_BATCH]
@@ -103,10 +80,10 @@ class Journal:
                 if self.store_error is None:
                     log.warning("call records wait in memory: %s", error)
                 self.store_error = str(error)
-                self._arrived.set()
-                return
+                return False
             self.store_error = None
             del self._pending[: len(batch)]
+        return True
 
     async def _store(self, batch: Sequence[CallRecord]) -> None:
         """Store a batch; one that cannot be stored is halved until the record that is to blame stands alone."""

@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.support.postgres import PostgresServer
 from tidegate.adapters.postgres.database import PostgresDatabase
 from tidegate.kernel.errors import Invalid, Unavailable
 
+CONNECTIONS = """SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'tidegate'"""
+
 
 @pytest.fixture
 async def db(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
-    database = PostgresDatabase(postgres_url, busy_timeout_s=1)
+    database = PostgresDatabase(postgres_url, busy_timeout_s=3)
     async with database.write() as tx:
         await tx.execute(sa.text("CREATE TABLE notes (words TEXT)"))
     yield database
@@ -30,7 +34,11 @@ async def put(db: PostgresDatabase) -> None:
 
 async def count(db: PostgresDatabase) -> int:
     async with db.read() as tx:
-        return int((await tx.execute(sa.text("SELECT count(*) FROM notes"))).scalar_one())
+        return await count_in(tx)
+
+
+async def count_in(tx: AsyncConnection) -> int:
+    return int((await tx.execute(sa.text("SELECT count(*) FROM notes"))).scalar_one())
 
 
 async def hang_up(url: str) -> None:
@@ -73,9 +81,12 @@ async def test_a_server_that_stops_during_a_transaction(db: PostgresDatabase, po
 
 
 async def test_a_connection_that_died_in_the_pool_is_replaced_unseen(db: PostgresDatabase, postgres_url: str) -> None:
-    await asyncio.gather(*(count(db) for _ in range(4)))
+    async with db.read() as one, db.read() as other:
+        raws = [(await tx.get_raw_connection()).driver_connection for tx in (one, other)]
     await hang_up(postgres_url)
-    await asyncio.sleep(0.02)
+    async with asyncio.timeout(5):
+        while not all(raw is not None and raw.is_closed() for raw in raws):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await put(db)
     assert await asyncio.gather(*(count(db) for _ in range(8))) == [1] * 8
 
@@ -136,6 +147,23 @@ async def test_a_row_that_another_transaction_holds(db: PostgresDatabase, postgr
     assert caught.value.code == "database_locked"
     await transaction.rollback()
     await connection.close()
+
+
+async def test_a_database_that_is_closed_under_transactions_closes_their_connections_after_them(
+    db: PostgresDatabase, postgres_url: str
+) -> None:
+    async with db.read() as tx:
+        await count_in(tx)
+        async with db.write() as other:
+            await db.close()
+            await other.execute(sa.text("INSERT INTO notes VALUES ('kept')"))
+        assert await count_in(tx) == 0
+    connection = await asyncpg.connect(postgres_url)
+    async with asyncio.timeout(5):
+        while await connection.fetchval(CONNECTIONS):  # noqa: ASYNC110  # the server learns of it a moment later
+            await asyncio.sleep(0.01)
+    await connection.close()
+    assert await count(db) == 1  # opened anew
 
 
 async def test_a_statement_that_runs_too_long(db: PostgresDatabase) -> None:

@@ -30,7 +30,7 @@ async def test_it_rings_at_once(file: Path, act: Callable[[Path], object], monke
     bell = Bell((file,))
     bell.arm()
     asyncio.get_running_loop().call_later(0.01, act, file)
-    assert await _waited_s(bell) < 1.0
+    assert await _waited_s(bell) < 10.0
     bell.close()
 
 
@@ -40,7 +40,7 @@ async def test_a_write_between_the_look_and_the_wait_still_rings(file: Path, mon
     bell.arm()
     act = file.write_bytes
     act(b"333")
-    assert await _waited_s(bell) < 1.0
+    assert await _waited_s(bell) < 10.0
     bell.close()
 
 
@@ -48,20 +48,24 @@ async def test_silence_is_covered_by_a_look_now_and_then(file: Path, monkeypatch
     monkeypatch.setattr(module, "COVER_S", 0.05)
     bell = Bell((file,))
     bell.arm()
-    assert 0.04 < await _waited_s(bell) < 1.0
+    assert 0.04 < await _waited_s(bell) < 10.0
     bell.close()
 
 
-async def test_a_file_that_is_not_there_yet_is_looked_for_often(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_there_yet_is_looked_for_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COVER_S", 30.0)
     bell = Bell((tmp_path / "not-yet",))
     bell.arm()
-    assert await _waited_s(bell) < 0.5
+    assert await _waited_s(bell) < 10.0
     bell.close()
 
 
 async def test_without_inotify_it_looks_often(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bell, "_open", lambda self: -1)
+    monkeypatch.setattr(module, "COVER_S", 30.0)
     bell = Bell((file,))
     bell.arm()
-    assert await _waited_s(bell) < 0.5
+    assert await _waited_s(bell) < 10.0
     bell.close()

@@ -15,7 +15,9 @@ from tidegate.control.spend.model import CallTotals
 from tidegate.control.spend.service import Spend
 from tidegate.jobs.outbox import OUTBOX
 from tidegate.kernel.errors import Forbidden, NotFound
+from tidegate.kernel.ids import new_id
 from tidegate.kernel.money import Price
+from tidegate.live.births import LOST, NEW, REBUILT, Birth, reopened
 from tidegate.live.counting import Counted
 from tidegate.live.windows import window_at
 
@@ -28,12 +30,23 @@ class Shared:
 
     def __init__(self) -> None:
         self.counted: list[Counted] = []
+        self.born: Birth | None = None
+
+    def lose_all(self) -> None:
+        self.counted, self.born = [], None
 
     async def standings(self) -> Sequence[Counted]:
         return self.counted
 
     async def rebuild(self, counted: Sequence[Counted]) -> None:
         self.counted = [*counted]
+        self.born = reopened(self.born, new_id("store"))
+
+    async def birth(self) -> Birth | None:
+        return self.born
+
+    async def lose(self) -> None:
+        self.born = Birth("closed" if self.born is None else self.born.mark, LOST)
 
     async def close(self) -> None:
         pass
@@ -135,25 +148,53 @@ async def test_rebuilding_is_for_those_who_may_apply(spend: Spend) -> None:
         await spend.rebuild(Actor("user_1", "ed", ("editor",)))
 
 
+def in_store(db: SqliteDatabase, shared: Shared, name: str = "sqlite") -> Spend:
+    """A control process that has just begun."""
+    return Spend(db, shared, Log(), store=name)
+
+
 async def test_a_store_that_is_seen_for_the_first_time_begins_with_the_call_log(
     db: SqliteDatabase, shared: Shared
 ) -> None:
-    def redis(name: str) -> Spend:
-        return Spend(db, shared, Log(), store=name, closes_when_lost=True)
-
-    await redis("a").tell()
+    shared.born = Birth("a gateway's", NEW)  # a gateway was faster
+    await in_store(db, shared).tell()
     assert {one.counter: one.settled for one in shared.counted}["all-day"] == 5 * USD
     shared.counted = []
-    await redis("a").tell()
-    assert shared.counted == []  # it was seen before: what it has lost is for somebody to know
-    await redis("b").tell()
+    await in_store(db, shared).tell()
+    assert shared.counted == []  # once
+    await in_store(db, shared, "another").tell()
     assert shared.counted != []
 
 
-async def test_a_file_of_counters_that_was_lost_begins_with_the_call_log_again(
-    db: SqliteDatabase, shared: Shared
+@pytest.mark.parametrize("begun_anew", [False, True], ids=["the same process", "a new process"])
+@pytest.mark.parametrize("found", [None, Birth("new", NEW), Birth("new", LOST)])
+async def test_a_store_that_has_lost_what_it_counted_is_closed_until_somebody_rebuilds_it(
+    db: SqliteDatabase, shared: Shared, caplog: pytest.LogCaptureFixture, found: Birth | None, begun_anew: bool
 ) -> None:
-    await Spend(db, shared, Log(), store="sqlite").tell()
-    shared.counted = []
-    await Spend(db, shared, Log(), store="sqlite").tell()
+    spend = in_store(db, shared)
+    await spend.tell()
+    shared.lose_all()
+    shared.born = found
+    for _ in range(3):
+        spend = in_store(db, shared) if begun_anew else spend
+        await spend.tell()
+        assert shared.born is not None
+        assert (shared.born.state, shared.counted) == (LOST, [])
+    assert "tidegate budget rebuild" in caplog.text
+    await spend.rebuild(SYSTEM)
     assert {one.counter: one.settled for one in shared.counted}["all-day"] == 5 * USD
+    for one in (spend, in_store(db, shared)):
+        await one.tell()
+        assert shared.born is not None
+        assert shared.born.state == REBUILT
+
+
+async def test_a_store_that_another_control_process_rebuilt_is_gone_on_with(db: SqliteDatabase, shared: Shared) -> None:
+    first, second = in_store(db, shared), in_store(db, shared)
+    await first.tell()
+    await second.tell()
+    shared.lose_all()
+    await second.rebuild(SYSTEM)
+    await first.tell()
+    assert shared.born is not None
+    assert shared.born.state == REBUILT

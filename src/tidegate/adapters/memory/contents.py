@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tidegate.live.contents import Erased
+from tidegate.live.contents import Erased, Resealed
 from tidegate.live.ports import Content
 
 __all__ = ["MemoryContents"]
@@ -23,6 +23,10 @@ class MemoryContents:
         """See `control.monitoring.ports.ContentStore`."""
         return self.stored.get(call_id)
 
+    async def kept(self, call_ids: Sequence[str]) -> frozenset[str]:
+        """See `control.monitoring.ports.ContentStore`."""
+        return frozenset(call_ids) & self.stored.keys()
+
     async def erase(self, subject: str) -> Erased:
         """See `control.monitoring.ports.ContentStore`; the hash is the subject itself."""
         theirs = {call_id for call_id, content in self.stored.items() if content.subject == subject}
@@ -37,6 +41,10 @@ class MemoryContents:
         for call_id in over:
             del self.stored[call_id]
         return len(over)
+
+    async def reseal(self, after: str, limit: int) -> Resealed:
+        """See `control.monitoring.ports.ContentStore`; nothing is sealed here."""
+        return Resealed()
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -26,6 +26,8 @@ COPIED = ("route", "outcome")
 PROBED = ("deployment", "outcome")
 LIMITED = ("limit", "outcome")
 REROUTED = ("alias", "outcome")
+ASKED = ("deployment", "outcome")
+BREAKER_STATES = ("closed", "half_open", "open")
 
 
 def hold_alive(folder: Path, gateway_id: str) -> IO[bytes]:
@@ -108,6 +110,8 @@ def gateway_metrics(states: list[GatewayState]) -> Iterator[Metric]:
         "tidegate_limit_events", "Calls that a limit refused, or that passed their bound.", LIMITED, summed.limits
     )
     yield _outcomes("tidegate_rerouted", "Attempts beyond the first, by what they were.", REROUTED, summed.rerouted)
+    yield _outcomes("tidegate_upstream_requests", "Requests to upstreams, by how they ended.", ASKED, summed.upstreams)
+    yield from _upstreams(living)
     yield from _families(summed.totals)
 
 
@@ -117,6 +121,22 @@ class _States(Collector):
 
     def collect(self) -> Iterator[Metric]:
         return gateway_metrics(self._states)
+
+
+def _upstreams(living: list[GatewayState]) -> Iterator[Metric]:
+    """What each deployment does now, over the gateways that run."""
+    under_way = GaugeMetricFamily(
+        "tidegate_upstream_in_flight", "Requests to a deployment under way.", labels=ASKED[:1]
+    )
+    breakers = GaugeMetricFamily(
+        "tidegate_upstream_breakers", "Gateway processes by the state of their breaker.", labels=(*ASKED[:1], "state")
+    )
+    for name in dict.fromkeys(name for state in living for name in state.upstreams_in_flight):
+        under_way.add_metric([name], sum(state.upstreams_in_flight.get(name, 0) for state in living))
+    for name in dict.fromkeys(name for state in living for name in state.breakers):
+        for word in BREAKER_STATES:
+            breakers.add_metric([name, word], sum(state.breakers.get(name) == word for state in living))
+    return iter((under_way, breakers))
 
 
 def _families(all_totals: list[Totals]) -> Iterator[Metric]:
@@ -183,6 +203,7 @@ def _sum(states: list[GatewayState]) -> GatewayState:
         probes=_sum_outcomes(state.probes for state in states),
         limits=_sum_outcomes(state.limits for state in states),
         rerouted=_sum_outcomes(state.rerouted for state in states),
+        upstreams=_sum_outcomes(state.upstreams for state in states),
     )
 
 

@@ -6,9 +6,9 @@ from typing import TypeAlias, TypeVar
 
 import asyncpg
 
-from tidegate.adapters.sql.contents_table import ContentRow, Seals, content_of, content_row, contents_ddl
+from tidegate.adapters.sql.contents_table import ContentRow, Seals, content_of, content_row, contents_ddl, resealed_rows
 from tidegate.kernel.errors import Unavailable
-from tidegate.live.contents import Erased
+from tidegate.live.contents import Erased, Resealed
 from tidegate.live.ports import Content
 
 __all__ = ["PostgresContents"]
@@ -22,6 +22,10 @@ ERASE = """WITH gone AS (DELETE FROM call_contents WHERE subject_hash = ANY($1::
 UNCHECKED = "SELECT count(*) FROM call_contents WHERE subject_hash IS NOT NULL AND key_id <> ALL($1::text[])"
 PRUNE = """WITH gone AS (DELETE FROM call_contents WHERE call_id IN (SELECT call_id FROM call_contents
 WHERE expires_at_ms <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone"""
+KEPT = "SELECT call_id FROM call_contents WHERE call_id = ANY($1::text[])"
+RESEALABLE = """SELECT call_id, body FROM call_contents WHERE key_id <> $1 AND call_id > $2
+ORDER BY call_id LIMIT $3"""
+RESEAL = "UPDATE call_contents SET subject_hash = $1, key_id = $2, body = $3 WHERE call_id = $4"
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -59,6 +63,15 @@ class PostgresContents:
         body = await self._in_turn(find)
         return None if body is None else await asyncio.to_thread(content_of, call_id, body, self._sealing())
 
+    async def kept(self, call_ids: Sequence[str]) -> frozenset[str]:
+        """See `control.monitoring.ports.ContentStore`."""
+
+        async def find(connection: Connection) -> frozenset[str]:
+            rows = await connection.fetch(KEPT, list(call_ids))
+            return frozenset(row["call_id"] for row in rows)
+
+        return await self._in_turn(find)
+
     async def erase(self, subject: str) -> Erased:
         """See `control.monitoring.ports.ContentStore`."""
         seals = self._sealing()
@@ -79,6 +92,20 @@ class PostgresContents:
             return int(await connection.fetchval(PRUNE, now_ms, limit))
 
         return await self._in_turn(delete)
+
+    async def reseal(self, after: str, limit: int) -> Resealed:
+        """See `control.monitoring.ports.ContentStore`."""
+        seals = self._sealing()
+
+        async def change(connection: Connection) -> Resealed:
+            records = await connection.fetch(RESEALABLE, seals.key_ids[0], after, limit)
+            found = [(record["call_id"], record["body"]) for record in records]
+            rows = await asyncio.to_thread(resealed_rows, found, seals)
+            await connection.executemany(RESEAL, rows)  # what was erased meanwhile is not there to be changed
+            last = found[-1][0] if len(found) == limit else None
+            return Resealed(resealed=len(rows), unopened=len(found) - len(rows), next=last)
+
+        return await self._in_turn(change)
 
     async def close(self) -> None:
         """See `live.ports.Contents`."""

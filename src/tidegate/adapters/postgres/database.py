@@ -9,9 +9,10 @@ import asyncpg
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tidegate.adapters.postgres.faults import away, postgres_fault
+from tidegate.adapters.sql.retire import retire
 from tidegate.adapters.sql.turn import Turn
 from tidegate.kernel.errors import Invalid, Unavailable
 
@@ -44,27 +45,19 @@ class PostgresDatabase:
         self._name = _shown(url)
         self._busy_timeout_s = busy_timeout_s
         self._turn = Turn(f"The database {self._name}", timeout_s=busy_timeout_s)
-        self._engine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self._connect,
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=busy_timeout_s,
-        )
-        event.listen(self._engine.sync_engine, "checkout", _check_out)
-        self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._engines: tuple[AsyncEngine, AsyncEngine] | None = None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction with the writers' lock: what it reads stays as it is. Raises Unavailable."""
-        async with self._turn.take(), self._mended(), self._engine.begin() as connection:
+        async with self._turn.take(), self._mended(), self._opened()[1].begin() as connection:
             await connection.execute(_LOCK)
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view from its first statement on; never waits for a writer. Raises Unavailable."""
-        async with self._mended(), self._reader.connect() as connection:
+        async with self._mended(), self._opened()[0].connect() as connection:
             yield connection
 
     async def now_ms(self, connection: AsyncConnection) -> int:
@@ -72,8 +65,24 @@ class PostgresDatabase:
         return int((await connection.execute(_NOW_MS)).scalar_one())
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._engine.dispose()
+        """Close every connection; those in use are closed at the end of their transactions."""
+        engines, self._engines = self._engines, None
+        await retire(*(engines or ())[1:])  # both have one pool
+
+    def _opened(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """What readers and what writers ask, over one pool; a new one after `close`."""
+        if self._engines is None:
+            engine = create_async_engine(
+                "postgresql+asyncpg://",
+                async_creator=self._connect,
+                pool_size=CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=self._busy_timeout_s,
+            )
+            event.listen(engine.sync_engine, "checkout", _check_out)
+            reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._engines = (reader, engine)
+        return self._engines
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         try:

@@ -1,5 +1,6 @@
 """Counters on Redis: one script for each exchange. Redis keeps them in memory, so it can lose them: then no key
-`epoch` is there, and everything that needs a new slice is refused until the counters were rebuilt from the call log.
+`epoch`, which holds the birth mark, is there, and everything that needs a new slice is refused until the counters were
+rebuilt from the call log.
 
 Its replication is asynchronous: a failover can forget the last exchanges. Where a cap must hold through one, count in
 PostgreSQL. `maxmemory-policy` must be noeviction, or Redis would drop counters to make room.
@@ -15,6 +16,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from tidegate.adapters.redis.script import EXCHANGE, REBUILD
 from tidegate.kernel.errors import Unavailable
+from tidegate.kernel.ids import new_id
+from tidegate.live.births import REBUILT, Birth, counters_lost
 from tidegate.live.counting import Counted
 from tidegate.live.ports import Line, Standing
 
@@ -38,6 +41,7 @@ class RedisCounters:
         )
         self._exchange = self._redis.register_script(EXCHANGE)
         self._rebuild = self._redis.register_script(REBUILD)
+        self._known = ""
         self._checked = False
 
     async def exchange(self, gateway_id: str, seq: int, lines: Sequence[Line]) -> Sequence[Standing]:
@@ -46,13 +50,17 @@ class RedisCounters:
         said = msgspec.json.encode([_said(line) for line in lines]).decode()
         try:
             await self._check()
-            answer = await self._exchange(keys=keys, args=[gateway_id, seq, said])
+            born, answer = await self._exchange(keys=keys, args=[gateway_id, seq, said, self._known])
         except ResponseError as error:
             if "LOST" in str(error):
-                raise _lost() from error
+                self._known = ""  # nothing is held of it any more: what control opens next is as good as new
+                raise counters_lost("Redis") from error
             raise _away(error) from error
         except (RedisError, OSError) as error:
             raise _away(error) from error
+        self._known = born
+        if not answer:
+            raise counters_lost("The Redis that was known is another one now: it")
         return tuple(
             Standing(
                 counter=line.counter,
@@ -68,7 +76,7 @@ class RedisCounters:
 
     async def begin(self) -> None:
         """Open a Redis that never counted for Tidegate; control calls it when it has no earlier windows to rebuild."""
-        await self._told(self._redis.set(EPOCH, "1", nx=True))
+        await self._told(self._redis.set(EPOCH, new_id("store"), nx=True))
 
     async def standings(self) -> Sequence[Counted]:
         """See `control.spend.ports.Spending`."""
@@ -87,7 +95,16 @@ class RedisCounters:
             keys = [_key(one.counter, one.window), ALL]
             name = _name(one.counter, one.window)
             await self._told(self._rebuild(keys=keys, args=[one.settled, one.ends_at_ms, name, one.cap]))
-        await self._told(self._redis.set(EPOCH, "1"))
+        await self.begin()
+
+    async def birth(self) -> Birth | None:
+        """See `control.spend.ports.Spending`; a Redis that is open was opened by control."""
+        mark = await self._told(self._redis.get(EPOCH))
+        return None if mark is None else Birth(mark, REBUILT)
+
+    async def lose(self) -> None:
+        """See `control.spend.ports.Spending`."""
+        await self._told(self._redis.delete(EPOCH))
 
     async def close(self) -> None:
         """See `live.ports.Counters`."""
@@ -160,12 +177,4 @@ def _away(error: Exception) -> Unavailable:
         f"Limits and budgets cannot be counted in Redis: {error}.",
         mend="Check the server and redis_url.",
         code="budget_store_unavailable",
-    )
-
-
-def _lost() -> Unavailable:
-    return Unavailable(
-        "Redis does not know the counters (any more).",
-        mend="Run `tidegate budget rebuild`: it counts anew from the call log.",
-        code="counters_lost",
     )

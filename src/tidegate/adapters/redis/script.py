@@ -8,12 +8,14 @@ __all__ = ["EXCHANGE", "REBUILD"]
 
 EXCHANGE = """
 local epoch, gateways = KEYS[1], KEYS[2]
-if redis.call('EXISTS', epoch) == 0 then return redis.error_reply('LOST') end
+local born = redis.call('GET', epoch)
+if not born then return redis.error_reply('LOST') end
+if ARGV[4] ~= '' and ARGV[4] ~= born then return {born, ''} end
 local me, seq = ARGV[1], ARGV[2]
 local last = redis.call('HGET', gateways, me)
 if last then
   local known, answer = string.match(last, '^(%d+) (.*)$')
-  if known == seq then return answer end
+  if known == seq then return {born, answer} end
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -71,7 +73,7 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[#KEYS], '-inf', whole(now - 3456000000))
 local answer = #answers > 0 and cjson.encode(answers) or '[]'
 redis.call('HSET', gateways, me, seq .. ' ' .. answer)
-return answer
+return {born, answer}
 """
 
 REBUILD = """

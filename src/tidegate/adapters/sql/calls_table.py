@@ -16,6 +16,7 @@ CALLS_COLUMNS: tuple[str, ...] = CallRecord.__struct_fields__
 CALLS_INDEXES: tuple[str, ...] = (
     "CREATE INDEX IF NOT EXISTS calls_by_id ON calls (call_id)",
     "CREATE INDEX IF NOT EXISTS calls_by_time ON calls (started_at_ms)",
+    "CREATE INDEX IF NOT EXISTS calls_of_shadows ON calls (call_id) WHERE shadow_of IS NOT NULL",
 )
 
 _TYPES = {

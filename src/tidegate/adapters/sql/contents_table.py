@@ -9,9 +9,10 @@ from tidegate.kernel.errors import Invalid
 from tidegate.live.ports import Content
 from tidegate.live.snapshot import Sealed
 
-__all__ = ["ContentRow", "Seals", "content_of", "content_row", "contents_ddl"]
+__all__ = ["ContentRow", "ResealedRow", "Seals", "content_of", "content_row", "contents_ddl", "resealed_rows"]
 
 ContentRow = tuple[str, int, int, str | None, str | None, str, bytes]
+ResealedRow = tuple[str | None, str, bytes, str]
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _CONTENT = msgspec.msgpack.Decoder(Content).decode
@@ -64,6 +65,20 @@ def content_row(content: Content, seals: Seals) -> ContentRow:
         sealed.key_id,
         _ENCODE(sealed),
     )
+
+
+def resealed_rows(found: Sequence[tuple[str, bytes]], seals: Seals) -> list[ResealedRow]:
+    """Rows (call, body) anew under the current master key: subject's hash, key, body, call. The hash of the subject is
+    keyed too, and the subject stands in the seal alone: hence each is opened. Those that cannot be are left out.
+    """
+    rows: list[ResealedRow] = []
+    for call_id, body in found:
+        try:
+            _, _, _, subject_hash, _, key_id, again = content_row(content_of(call_id, body, seals), seals)
+        except Invalid:
+            continue
+        rows.append((subject_hash, key_id, again, call_id))
+    return rows
 
 
 def content_of(call_id: str, body: bytes, seals: Seals) -> Content:

@@ -3,6 +3,7 @@
 counter_windows   one row for each counter's window: cap, generation, settled
 counter_slices    what each gateway process holds of it
 counter_gateways  the last exchange of each gateway process and its answer, so that asking again changes nothing
+counter_births    one row: the store's birth mark (live/births.py)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ COUNTERS_DDL: tuple[str, ...] = (
     expires_ms BIGINT NOT NULL, lives_until_ms BIGINT NOT NULL, PRIMARY KEY (counter, "window", gateway_id))""",
     """CREATE TABLE IF NOT EXISTS counter_gateways (
     gateway_id TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, answer TEXT NOT NULL, seen_at_ms BIGINT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS counter_births (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1), mark TEXT NOT NULL, state TEXT NOT NULL)""",
 )
 
 _ANSWER = msgspec.json.Decoder(tuple[Standing, ...])

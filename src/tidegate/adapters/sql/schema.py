@@ -35,6 +35,7 @@ OWN_SHAPE = frozenset(
         "counter_windows",
         "counter_slices",
         "counter_gateways",
+        "counter_births",
         "call_contents",
     )
 )

@@ -2,11 +2,9 @@
 before it is answered (`synchronous=FULL`): money that was given out is remembered through a loss of power.
 """
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,15 +17,16 @@ from tidegate.adapters.sql.counters_rows import (
     tallies_of,
     window_rows,
 )
+from tidegate.adapters.sqlite.file_thread import BUSY_TIMEOUT_S, FileThread, transaction
 from tidegate.adapters.sqlite.wal import use_wal
-from tidegate.kernel.errors import Unavailable
+from tidegate.kernel.ids import new_id
+from tidegate.live.births import LOST, Birth, counters_lost, meet, reopened
 from tidegate.live.counting import Counted
 from tidegate.live.ports import Line, Standing
 from tidegate.live.tallies import Tally
 
 __all__ = ["SqliteCounters"]
 
-BUSY_TIMEOUT_S = 10.0
 KEPT_MS = 40 * 86_400_000
 CLEAN_EVERY_MS = 3_600_000
 
@@ -39,18 +38,23 @@ T = TypeVar("T")
 
 
 class SqliteCounters:
-    """Fills `live.ports.Counters`, from one thread of its own."""
+    """Fills `live.ports.Counters`, and control's `Spending`."""
 
     def __init__(self, file: Path, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
-        self._file = file
+        self._thread = FileThread(
+            file, _prepare, cannot="Limits and budgets cannot be counted in", code="budget_store_unavailable"
+        )
         self._now_ms = now_ms
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="counters")
-        self._connection: sqlite3.Connection | None = None
+        self._known: str | None = None
         self._cleaned_at_ms = 0
 
     async def exchange(self, gateway_id: str, seq: int, lines: Sequence[Line]) -> Sequence[Standing]:
         """See `live.ports.Counters`."""
-        return await self._in_turn(lambda connection: self._exchange(connection, gateway_id, seq, lines))
+        known, standings = await self._in_turn(lambda connection: self._exchange(connection, gateway_id, seq, lines))
+        self._known = known  # what was not committed is not known
+        if standings is None:
+            raise counters_lost(self._thread.file.name)
+        return standings
 
     async def standings(self) -> Sequence[Counted]:
         """See `control.spend.ports.Spending`."""
@@ -60,40 +64,40 @@ class SqliteCounters:
         """See `control.spend.ports.Spending`."""
         await self._in_turn(lambda connection: _rebuild(connection, counted))
 
+    async def birth(self) -> Birth | None:
+        """See `control.spend.ports.Spending`."""
+        return await self._thread.look(_birth, None)
+
+    async def lose(self) -> None:
+        """See `control.spend.ports.Spending`."""
+        await self._in_turn(lambda connection: _write_birth(connection, Birth(_mark(connection), LOST)))
+
     async def close(self) -> None:
         """See `live.ports.Counters`."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=True)
+        await self._thread.close()
 
     async def _in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run the work in one transaction, in the thread."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
-        except (sqlite3.Error, OSError) as error:
-            raise Unavailable(
-                f"Limits and budgets cannot be counted in {self._file.name}: {error}.",
-                mend="Check the disk and the file's rights; `tidegate doctor` tells more.",
-                code="budget_store_unavailable",
-            ) from error
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection or self._open()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            done = work(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            self._close()  # rolls back
-            raise
-        return done
+        def transacted(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return work(connection)
+
+        return await self._thread.do(transacted)
 
     def _exchange(
         self, connection: sqlite3.Connection, gateway_id: str, seq: int, lines: Sequence[Line]
-    ) -> Sequence[Standing]:
+    ) -> tuple[str | None, Sequence[Standing] | None]:
+        """The mark to know, and the standings; None: the store is not the one that was known."""
+        meeting = meet(self._known, _birth(connection), new_id("store"))
+        if meeting.write is not None:
+            _write_birth(connection, meeting.write)
+        if meeting.lost:
+            return meeting.known, None
         last = connection.execute("SELECT seq, answer FROM counter_gateways WHERE gateway_id = ?", (gateway_id,))
         row = last.fetchone()
         if row is not None and row[0] == seq:
-            return decode_answer(row[1])
+            return meeting.known, decode_answer(row[1])
         now_ms = self._now_ms()
         connection.execute(
             "UPDATE counter_slices SET lives_until_ms = ? + expires_ms "
@@ -113,26 +117,28 @@ class SqliteCounters:
         if now_ms - self._cleaned_at_ms > CLEAN_EVERY_MS:
             self._cleaned_at_ms = now_ms
             _clean(connection, now_ms)
-        return standings
+        return meeting.known, standings
 
-    def _open(self) -> sqlite3.Connection:
-        self._file.touch(mode=0o600)
-        connection = sqlite3.connect(self._file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        try:
-            use_wal(connection, BUSY_TIMEOUT_S)
-            connection.execute("PRAGMA synchronous=FULL")
-            for statement in COUNTERS_DDL:
-                connection.execute(statement)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        self._connection = connection
-        return connection
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+def _prepare(connection: sqlite3.Connection) -> None:
+    use_wal(connection, BUSY_TIMEOUT_S)
+    connection.execute("PRAGMA synchronous=FULL")
+    for statement in COUNTERS_DDL:
+        connection.execute(statement)
+
+
+def _birth(connection: sqlite3.Connection) -> Birth | None:
+    row = connection.execute("SELECT mark, state FROM counter_births").fetchone()
+    return None if row is None else Birth(*row)
+
+
+def _mark(connection: sqlite3.Connection) -> str:
+    found = _birth(connection)
+    return new_id("store") if found is None else found.mark
+
+
+def _write_birth(connection: sqlite3.Connection, birth: Birth) -> None:
+    connection.execute("INSERT OR REPLACE INTO counter_births VALUES (1, ?, ?)", (birth.mark, birth.state))
 
 
 def _clean(connection: sqlite3.Connection, now_ms: int) -> None:
@@ -158,3 +164,4 @@ def _rebuild(connection: sqlite3.Connection, counted: Sequence[Counted]) -> None
             "DO UPDATE SET settled = MAX(settled, excluded.settled)",
             (one.counter, one.window, one.ends_at_ms, one.cap, one.settled),
         )
+    _write_birth(connection, reopened(_birth(connection), new_id("store")))

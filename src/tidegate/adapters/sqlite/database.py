@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from tidegate.adapters.sql.retire import retire
 from tidegate.adapters.sql.turn import Turn
 from tidegate.adapters.sqlite.cursor import in_one_turn
 from tidegate.adapters.sqlite.faults import gone, sqlite_fault, unopenable
@@ -45,13 +46,12 @@ class SqliteDatabase:
         self._seen = False
         self._busy_timeout_s = busy_timeout_s
         self._turn = Turn(f"The database {self._file}", timeout_s=busy_timeout_s)
-        self._writer = self._engine(connections=1, begin="BEGIN IMMEDIATE")
-        self._reader = self._engine(connections=READERS, begin="BEGIN", query_only=True)
+        self._engines: tuple[AsyncEngine, AsyncEngine] | None = None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction under the write lock: what it reads cannot change underneath. Raises Unavailable."""
-        async with self._turn.take(), self._mended(), self._writer.connect() as connection:
+        async with self._turn.take(), self._mended(), self._opened()[1].connect() as connection:
             transaction = await connection.begin()
             try:
                 yield connection
@@ -64,7 +64,7 @@ class SqliteDatabase:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view from its first statement on; never waits for a writer. Raises Unavailable."""
-        async with self._mended(), self._reader.connect() as connection:
+        async with self._mended(), self._opened()[0].connect() as connection:
             yield connection
 
     async def now_ms(self, connection: AsyncConnection) -> int:
@@ -72,9 +72,18 @@ class SqliteDatabase:
         return int((await connection.execute(_NOW_MS)).scalar_one())
 
     async def close(self) -> None:
-        """Close every connection and end its thread."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        """Close every connection and end its thread; those in use are closed at the end of their transactions."""
+        engines, self._engines = self._engines, None
+        await retire(*engines or ())
+
+    def _opened(self) -> tuple[AsyncEngine, AsyncEngine]:
+        """The readers and the writer, new ones after `close`."""
+        if self._engines is None:
+            self._engines = (
+                self._engine(connections=READERS, begin="BEGIN", query_only=True),
+                self._engine(connections=1, begin="BEGIN IMMEDIATE"),
+            )
+        return self._engines
 
     def _engine(self, *, connections: int, begin: str, query_only: bool = False) -> AsyncEngine:
         engine = create_async_engine(

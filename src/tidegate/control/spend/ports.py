@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.control.spend.model import CallTotals
+from tidegate.live.births import Birth
 from tidegate.live.counting import Counted
 
 __all__ = ["CallLog", "Spending"]
@@ -19,8 +20,18 @@ class Spending(Protocol):
     async def rebuild(self, counted: Sequence[Counted]) -> None:
         """Make each window's `settled` at least as given: what is known already is never lowered, and slices that are
         out stay out, for their gateways may live. A store that was closed because it had lost what it knew, or never
-        knew anything, opens. Raises Unavailable.
+        knew anything, opens under a new birth mark. Raises Unavailable.
         """
+        ...
+
+    async def birth(self) -> Birth | None:
+        """The store's birth mark; None: it has none, for nobody has used it or it has lost everything. Raises
+        Unavailable.
+        """
+        ...
+
+    async def lose(self) -> None:
+        """Close the store until it is rebuilt: it is not the one that was known. Raises Unavailable."""
         ...
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """The verbs of spending: where budgets stand, tell when one runs out, rebuild the counters from the call log."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -15,11 +16,14 @@ from tidegate.jobs.notifications import NOTIFY
 from tidegate.jobs.outbox import enqueue
 from tidegate.kernel.errors import NotFound
 from tidegate.kernel.money import usd_text
+from tidegate.live.births import NEW, REBUILT, Birth
 from tidegate.live.counting import Counted
 from tidegate.live.snapshot import LimitRule
 from tidegate.live.windows import Window, window_at
 
 __all__ = ["Spend"]
+
+log = logging.getLogger(__name__)
 
 BEGUN = "begun"
 REMEMBERED_MS = 7 * 24 * 3600 * 1000
@@ -28,15 +32,13 @@ REMEMBERED_MS = 7 * 24 * 3600 * 1000
 class Spend:
     """What is spent, by budget."""
 
-    def __init__(
-        self, db: Database, spending: Spending, calls: CallLog, *, store: str = "", closes_when_lost: bool = False
-    ) -> None:
-        """`store` names the store of the counters: one that is seen for the first time begins with the call log, and
-        one that is found empty too, unless it closes itself when it has lost what it knew.
+    def __init__(self, db: Database, spending: Spending, calls: CallLog, *, store: str = "") -> None:
+        """`store` names the store of the counters: one that is seen for the first time begins with the call log; one
+        that is later found with another birth mark is closed, until somebody rebuilds it.
         """
         self._store = store
-        self._closes_when_lost = closes_when_lost
-        self._begun = False
+        self._known: Birth | None = None
+        self._lost_told = False
         self._db = db
         self._spending = spending
         self._calls = calls
@@ -89,6 +91,7 @@ class Spend:
         rules, now_ms = await self._rules()
         counted = await self._counted_by_log(rules, now_ms)
         await self._spending.rebuild(counted)
+        await self._remember()
         async with self._db.write() as tx:
             diff = {"counters": {f"{one.counter} {one.window}": one.settled for one in counted}}
             await identity.add_audit(
@@ -97,23 +100,45 @@ class Spend:
         return states_of(rules, counted, now_ms)
 
     async def _begin(self) -> None:
-        """Once in a process's life: begin a store that is new or empty with what the call log says, so that moving or
-        restoring gives nobody a second budget. One that has closed itself is left closed: somebody must know.
+        """Begin a store that is new with what the call log says, so that moving gives nobody a second budget. One that
+        is not the one that was known has lost what it knew: it is closed, for somebody must know.
         """
-        key = (self._store, "", BEGUN)
-        if not self._store or self._begun:
+        if not self._store:
+            return
+        birth = await self._spending.birth()
+        if birth is not None and birth == self._known:
             return
         async with self._db.read() as tx:
-            seen = key in await store.marked(tx)
-        if seen and (self._closes_when_lost or await self._spending.standings()):
-            self._begun = True
-            return
-        rules, now_ms = await self._rules()
-        await self._spending.rebuild(await self._counted_by_log(rules, now_ms))
-        async with self._db.write() as tx:
-            if key not in await store.marked(tx):
-                await store.mark(tx, key, at_ms=now_ms, ends_at_ms=LAST_MS)
-        self._begun = True
+            marks = await self._marks(tx)
+        if not marks:
+            rules, now_ms = await self._rules()
+            await self._spending.rebuild(await self._counted_by_log(rules, now_ms))
+            await self._remember()
+        elif birth is not None and (birth.state == REBUILT or (birth.state == NEW and birth.mark in marks)):
+            await self._remember()
+        else:
+            if birth is None or birth.state == NEW:
+                await self._spending.lose()
+            if not self._lost_told:
+                log.error("the counters of limits and budgets are lost; run `tidegate budget rebuild`")
+            self._lost_told = True
+
+    async def _marks(self, tx: Tx) -> set[str]:
+        """The birth marks under which the store was known."""
+        return {
+            mark for counter, mark, event in await store.marked(tx) if mark and (counter, event) == (self._store, BEGUN)
+        }
+
+    async def _remember(self) -> None:
+        """Know the store as it is now, also after a restart."""
+        birth = await self._spending.birth()
+        if birth is not None and self._store:
+            async with self._db.write() as tx:
+                if birth.mark not in await self._marks(tx):
+                    await store.mark(
+                        tx, (self._store, birth.mark, BEGUN), at_ms=await self._now_ms(tx), ends_at_ms=LAST_MS
+                    )
+        self._known, self._lost_told = birth, False
 
     async def _counted_by_log(self, rules: Sequence[LimitRule], now_ms: int) -> tuple[Counted, ...]:
         names = await self._key_names()

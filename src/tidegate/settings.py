@@ -13,7 +13,7 @@ import msgspec
 from tidegate.kernel.documents import check_yaml, decode_text
 from tidegate.kernel.errors import Invalid, NotFound
 
-__all__ = ["CONFIG_NAME", "Keys", "Settings", "find_workspace", "load_settings", "read_keys"]
+__all__ = ["CONFIG_NAME", "Keys", "Settings", "find_workspace", "load_settings", "read_key", "read_keys"]
 
 CONFIG_NAME = "tidegate.yaml"
 STATE_NAME = ".tidegate"
@@ -28,6 +28,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str = ""
     control_host: str = "127.0.0.1"
     control_port: int = 8081
+    control_tls_cert: str = ""
+    control_tls_key: str = ""
+    control_ca_file: str = ""
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8080
     gateway_tls_cert: str = ""
@@ -88,7 +91,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def control_url(self) -> str:
-        return f"http://{self.control_host}:{self.control_port}"
+        return f"{'https' if self.control_tls else 'http'}://{self.control_host}:{self.control_port}"
+
+    @property
+    def control_tls(self) -> bool:
+        """Whether control speaks TLS."""
+        return bool(self.control_tls_cert or self.control_tls_key)
 
     @property
     def gateway_tls(self) -> bool:
@@ -137,24 +145,34 @@ def load_settings(workspace: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def read_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
-    """Read the key file, then TIDEGATE_MASTER_KEY and TIDEGATE_ADMIN_TOKEN; raises Invalid when either secret is
-    missing or weak.
+    """Both secrets, as `read_key` finds each; raises Invalid when either is missing or weak."""
+    return Keys(**{name: read_key(settings, environ, name) for name in Keys.__struct_fields__})
+
+
+def read_key(settings: Settings, environ: Mapping[str, str], name: str) -> str:
+    """`master_key` or `admin_token`: from TIDEGATE_MASTER_KEY or TIDEGATE_ADMIN_TOKEN, else from the key file; raises
+    Invalid when it is missing or weak. A process that needs one of them need not be given the other.
     """
+    value = environ.get(PREFIX + name.upper())
+    if value is None:
+        value = _key_file(settings.key_file).get(name, "")
+    if len(value) < 32:
+        raise Invalid(
+            f"The workspace's {name} is missing or shorter than 32 characters.",
+            mend=f"Run `tidegate init` once more to write {settings.key_file.name}, or set {PREFIX}{name.upper()}.",
+            code="key_file",
+        )
+    return value
+
+
+def _key_file(file: Path) -> dict[str, str]:
     values: dict[str, str] = {}
-    if settings.key_file.is_file():
-        for line in settings.key_file.read_text().splitlines():
+    if file.is_file():
+        for line in file.read_text().splitlines():
             name, separator, value = line.partition("=")
             if separator and not name.lstrip().startswith("#"):
                 values[name.strip()] = value.strip()
-    for name in Keys.__struct_fields__:
-        values[name] = environ.get(PREFIX + name.upper(), values.get(name, ""))
-        if len(values[name]) < 32:
-            raise Invalid(
-                f"The workspace's {name} is missing or shorter than 32 characters.",
-                mend=f"Run `tidegate init` once more to write {settings.key_file.name}, or set {PREFIX}{name.upper()}.",
-                code="key_file",
-            )
-    return Keys(master_key=values["master_key"], admin_token=values["admin_token"])
+    return values
 
 
 def _server_block(file: Path) -> dict[str, object]:

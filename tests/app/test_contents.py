@@ -17,8 +17,8 @@ from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import answer, chat
 from tidegate.app.backup import backup
 from tidegate.app.stores import open_contents
-from tidegate.control.identity.model import SYSTEM
-from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.control.identity.model import SYSTEM, Actor
+from tidegate.kernel.errors import Forbidden, Invalid, NotFound
 from tidegate.settings import Settings
 
 ENVIRON = {"TIDEGATE_MASTER_KEY": MASTER_KEY, "TIDEGATE_ADMIN_TOKEN": "tgt-" + "ab" * 20}
@@ -72,6 +72,24 @@ async def test_another_master_key_refuses(tmp_path: Path, upstream: ScriptedUpst
         assert caught.value.code == "sealed_key_unknown"
         receipt = await control.contents.erase(SYSTEM, "ada@example.org")
         assert (receipt.erased, receipt.unchecked) == (0, 1)
+
+
+async def test_after_a_rotation_the_old_master_key_may_go(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    workspace = make_workspace(tmp_path / "home")
+    old = "another0123456789another0123456789"
+    call_id = kept_by(workspace, upstream, {**ENVIRON, "TIDEGATE_MASTER_KEY": old}).wait_record().call_id
+    async with running_control(settings_for(workspace), {"TIDEGATE_MASTER_KEY_PREVIOUS": old}) as control:
+        reviewer = Actor("u1", "rita", ("reviewer",))
+        with pytest.raises(Forbidden):
+            await control.contents.reseal(reviewer)
+        done = await control.contents.reseal(SYSTEM)
+        assert (done.resealed, done.unopened, done.next) == (1, 0, None)
+        assert (await control.contents.reseal(SYSTEM)).resealed == 0
+        told = [row.action for row in await control.identity.list_audit(SYSTEM)]
+        assert told.count("content.reseal") == 1
+    async with running_control(settings_for(workspace)) as control:
+        assert (await control.contents.show(SYSTEM, call_id)).subject == "ada@example.org"
+        assert (await control.contents.erase(SYSTEM, "ada@example.org")).erased == 1
 
 
 def test_without_a_master_key_nothing_is_kept_and_the_call_is_served(

@@ -28,16 +28,36 @@ def validated(file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, "--strict", file], capture_output=True, text=True, check=False)
 
 
-def composed(file: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def composed(file: Path, environ: dict[str, str], *over: Path) -> subprocess.CompletedProcess[str]:
     """Compose's own checker; the program beside the package, since the package's command hides its exit code."""
     found = importlib.util.find_spec("compose")
     assert found is not None
     assert found.origin is not None
     program = Path(found.origin).with_name("docker-compose")
-    command = [str(program), "-f", str(file), "--project-directory", str(COMPOSE), "config", "-q"]
+    files = [word for one in (file, *over) for word in ("-f", str(one))]
+    command = [str(program), *files, "--project-directory", str(COMPOSE), "config", "-q"]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", **environ}
     )
+
+
+def patched(document: dict[str, Any], patches: list[dict[str, Any]]) -> dict[str, Any]:
+    """The document with those patches (RFC 6902: add, replace) that aim at it, as Kustomize applies them."""
+    for patch in patches:
+        if patch["target"] != {"kind": document["kind"], "name": document["metadata"]["name"]}:
+            continue
+        for step in yaml.safe_load(patch["patch"]):
+            *parents, last = [part.replace("~1", "/") for part in step["path"].split("/")[1:]]
+            place: Any = document
+            for part in parents:
+                place = place[int(part)] if isinstance(place, list) else place[part]
+            if isinstance(place, list):
+                assert (step["op"], last) == ("add", "-")
+                place.append(step["value"])
+            else:
+                assert (step["op"] == "replace") == (last in place)
+                place[last] = step["value"]
+    return document
 
 
 def documents() -> list[dict[str, Any]]:
@@ -62,13 +82,54 @@ def test_the_overlay_builds_where_kubectl_is(tmp_path: Path) -> None:
         named = yaml.safe_load((KUBERNETES / folder / "kustomization.yaml").read_text())
         files = [*named["resources"], *(file for one in named["configMapGenerator"] for file in one["files"])]
         assert all((KUBERNETES / folder / file).exists() for file in files)
-    if shutil.which("kubectl"):
-        built = subprocess.run(
-            ["kubectl", "kustomize", KUBERNETES / "overlays" / "example"], capture_output=True, text=True, check=True
-        )
+    if not shutil.which("kubectl"):
+        return
+    copy = Path(shutil.copytree(KUBERNETES, tmp_path / "kubernetes"))
+    overlay = copy / "overlays" / "example" / "kustomization.yaml"
+    plain = overlay.read_text()
+    for text in (plain, plain.replace("# components: ", "components: ")):
+        overlay.write_text(text)
+        built = subprocess.run(["kubectl", "kustomize", overlay.parent], capture_output=True, text=True, check=True)
         whole = tmp_path / "whole.yaml"
         whole.write_text(built.stdout)
         assert validated(whole).returncode == 0
+        assert ("tidegate-control-tls" in built.stdout) == (text != plain)
+
+
+def test_the_tls_component_mounts_certificates_and_is_asked_by_https(tmp_path: Path) -> None:
+    component = yaml.safe_load((KUBERNETES / "components" / "tls" / "kustomization.yaml").read_text())
+    whole = [patched(one, component["patches"]) for one in documents()]
+    file = tmp_path / "whole.yaml"
+    file.write_text(yaml.safe_dump_all(whole))
+    assert validated(file).returncode == 0
+    for one in whole:
+        if one["kind"] == "Service":
+            assert one["spec"]["ports"][0]["port"] == 443
+        if one["kind"] != "Deployment":
+            continue
+        side = one["metadata"]["name"].removeprefix("tidegate-").upper()
+        pod = one["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        env = {each["name"]: each.get("value") for each in container["env"]}
+        mount = next(each for each in container["volumeMounts"] if each["name"] == "tls")
+        assert "subPath" not in mount  # a renewed certificate reaches the pod
+        assert mount["readOnly"] is True
+        assert env[f"TIDEGATE_{side}_TLS_CERT"] == f"{mount['mountPath']}/tls.crt"
+        assert env[f"TIDEGATE_{side}_TLS_KEY"] == f"{mount['mountPath']}/tls.key"
+        assert next(each for each in pod["volumes"] if each["name"] == "tls")["secret"]["defaultMode"] == 0o440
+        probes = [container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
+        assert {probe["scheme"] for probe in probes} == {"HTTPS"}
+
+
+def test_a_gateway_is_given_no_admin_token() -> None:
+    (gateway,) = [one for one in documents() if one["metadata"]["name"] == "tidegate-gateway" and "template" in
+                  one["spec"]]  # fmt: skip
+    container = gateway["spec"]["template"]["spec"]["containers"][0]
+    assert [each["secretRef"]["name"] for each in container["envFrom"]] == ["tidegate-providers"]
+    assert "TIDEGATE_ADMIN_TOKEN" not in {each["name"] for each in container["env"]}
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    assert "TIDEGATE_ADMIN_TOKEN" not in services["gateway"]["environment"]
+    assert "TIDEGATE_ADMIN_TOKEN" in services["control"]["environment"]
 
 
 def test_every_container_is_confined_and_has_bounds() -> None:
@@ -116,6 +177,8 @@ def test_compose_takes_the_file_and_demands_the_secrets() -> None:
     done = composed(COMPOSE / "compose.yaml", SECRETS)
     assert done.returncode == 0, done.stderr
     assert composed(COMPOSE / "compose.yaml", {}).returncode != 0
+    done = composed(COMPOSE / "compose.yaml", SECRETS, COMPOSE / "tls.yaml")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_fault_in_the_compose_file_is_found(tmp_path: Path) -> None:

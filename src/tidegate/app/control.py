@@ -31,6 +31,7 @@ from tidegate.app.watched import WatchedDatabase
 from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.control.identity.service import Identity
 from tidegate.control.monitoring.contents import KeptContents
+from tidegate.control.monitoring.pairs import Pairs
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies import store as policies_store
 from tidegate.control.policies.model import Config, PromptSource
@@ -80,6 +81,7 @@ class Control:
         self.calls = Calls(self._calls_db, self._batches)
         self._content_store = open_content_store(settings, environ)
         self.contents = KeptContents(self.db, self.calls, self._content_store)
+        self.pairs = Pairs(self.calls, self._content_store)
         self._spending = SpendingOnDemand(lambda: open_spending(settings))
         self.explaining = Explaining(self.db, self.calls, settings.run_dir)
         self.spend = Spend(
@@ -87,7 +89,6 @@ class Control:
             self._spending,
             self.calls,
             store=store_name(settings),
-            closes_when_lost=bool(settings.redis_url),
         )
         self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
         self.releases = self._releases()

@@ -94,6 +94,7 @@ def _grant(snapshot: Snapshot, wanted: str) -> KeyGrant:
 
 def _plan_now(snapshot: Snapshot, record: CallRecord, grant: KeyGrant | None) -> RouteExplanation | None:
     asked = record.route or record.model_requested
-    if asked is None or (asked not in snapshot.routes and asked not in snapshot.deployments):
+    if asked is None:
         return None
-    return explain_route(snapshot, asked, record.environment or PRODUCTION, grant)
+    told = explain_route(snapshot, asked, record.environment or PRODUCTION, grant)
+    return told if told.steps or told.excluded else None

@@ -56,6 +56,8 @@ async def _apply(settings: Settings) -> None:
             log.error("%s is not applied, the last good one stays (revision %d): %s", CONFIG_NAME, held.revision, error)
         else:
             log.info("%s applied: revision %d%s", CONFIG_NAME, applied.revision, _told(applied.changes) if held else "")
+            for line in applied.warnings:
+                log.warning("%s: %s", CONFIG_NAME, line)
     finally:
         await database.close()
 

@@ -16,6 +16,7 @@ import msgspec
 from tidegate.adapters.metrics.files import exposition, hold_alive, read_states, retire_dead, write_state
 from tidegate.app.secrets import Opener
 from tidegate.app.stores import Stores
+from tidegate.app.targets import Targets
 from tidegate.gateway import anthropic_errors
 from tidegate.gateway.call import JSON_HEADER, Call, Reply, Request
 from tidegate.gateway.contents import ContentLog
@@ -50,12 +51,10 @@ from tidegate.gateway.stages.resolve import Resolve
 from tidegate.gateway.stages.send import Send
 from tidegate.gateway.stages.shadow import Shadow
 from tidegate.gateway.upstream.pool import Pool
-from tidegate.gateway.upstream.resolver import not_allowed
-from tidegate.gateway.upstream.target import Target, refusing_target
 from tidegate.gateway.world import World
-from tidegate.kernel.errors import Invalid, ProviderFailed, TidegateError, Unavailable
+from tidegate.kernel.errors import TidegateError, Unavailable
 from tidegate.kernel.ids import IdSource, new_id
-from tidegate.live.snapshot import Deployment, Policy, Sealed, Snapshot, decode_snapshot, encode_snapshot
+from tidegate.live.snapshot import Policy, Snapshot, decode_snapshot, encode_snapshot
 from tidegate.settings import Settings
 
 __all__ = ["Gateway", "Reply", "Request"]
@@ -75,7 +74,6 @@ class Gateway:
         self._ids = IdSource("call")
         self._settings = settings
         self._board = stores.board
-        self._opener = Opener(settings, environ)
         self._world: World | None = None
         self._draining = False
         self._alive: IO[bytes] | None = None
@@ -101,6 +99,7 @@ class Gateway:
         self.contents = ContentLog(stores.contents)
         keep = Keep(self.contents)
         self._pool = Pool(asyncio.get_running_loop())
+        self._targets = Targets(self._providers, Opener(settings, environ), self._pool)
         self._send = Send(self._providers, self._dialects, self._pool)
         self.probes = Probes(self._pool, self._send.board)
         copied = Send(self._providers, self._dialects, self._pool)  # what copies find ill is not ill for users
@@ -149,10 +148,8 @@ class Gateway:
             return
         self.ledger.adopt((*snapshot.limits, *shadow_rules(snapshot)), snapshot.generation)
         self.handle = for_origins(snapshot.policy.cors_origins, self._answer)
-        self._pool.allow(snapshot.policy.allowed_hosts)
-        before, self._world = self._world, World(snapshot, self._targets(snapshot), self._world)
-        if before is not None and _places(before.snapshot) != _places(snapshot):
-            self._pool.resolver.unpin()
+        before, self._world = self._world, World(snapshot, self._targets.of(snapshot, self._world), self._world)
+        self._targets.settle(before, snapshot)
         self.probes.adopt(self._world)
         if before is not None:
             before.supersede(self._world)
@@ -200,37 +197,6 @@ class Gateway:
         self._write_metrics()
         if self._alive is not None:
             self._alive.close()
-
-    def _targets(self, snapshot: Snapshot) -> dict[str, Target]:
-        old = self._world
-        if old is not None and old.snapshot.policy.allowed_hosts != snapshot.policy.allowed_hosts:
-            old = None
-        targets = {}
-        for name, deployment in snapshot.deployments.items():
-            if old is not None and old.deployments.get(name) == deployment and _same_secret(old, snapshot, deployment):
-                targets[name] = old.targets[name]
-            else:
-                targets[name] = self._target(deployment, snapshot.sealed)
-        return targets
-
-    def _target(self, deployment: Deployment, sealed: Mapping[str, Sealed]) -> Target:
-        """A deployment that cannot be called refuses its own calls; it must not keep the rest from being served."""
-        provider = self._providers.get(deployment.provider)
-        try:
-            if provider is None:
-                raise Invalid(
-                    f"Model {deployment.name!r} has the provider {deployment.provider!r}, which is not known here.",
-                    mend=f"Known: {', '.join(self._providers)}.",
-                    code="unknown_provider",
-                )
-            target = provider.target(*self._opener.opened(deployment, sealed))
-            if not self._pool.allows(target.host):
-                target.fault = not_allowed(target, "its host is not in policies.allowed_hosts")
-            return target
-        except Invalid as fault:
-            wrong = ProviderFailed(fault.message, mend=fault.mend, code=fault.code)
-            log.warning("%s", wrong)
-            return refusing_target(deployment.name, wrong)
 
     async def _follow(self) -> None:
         """Adopt what is new, for ever: a fault of the board's must not leave the gateway behind."""
@@ -289,6 +255,8 @@ class Gateway:
             records_dropped=self.journal.dropped,
             totals=self.meters.totals(),
             breakers=self._send.board.states(),
+            upstreams=self._send.board.totals(),
+            upstreams_in_flight=self._send.board.in_flight(),
             shadows=self.shadows.totals,
             limits=self.ledger.events,
             rerouted=self._send.rerouted,
@@ -297,17 +265,6 @@ class Gateway:
         )
         with contextlib.suppress(OSError):  # a full disk must not stop the serving; doctor finds it
             write_state(self._settings.run_dir, state)
-
-
-def _same_secret(old: World, snapshot: Snapshot, deployment: Deployment) -> bool:
-    """Whether the deployment's secret, if it has one, is sealed as it was."""
-    name = deployment.secret
-    return name is None or old.snapshot.sealed.get(name) == snapshot.sealed.get(name)
-
-
-def _places(snapshot: Snapshot) -> dict[str, tuple[object, ...]]:
-    """Where the configuration says that its deployments are."""
-    return {name: (one.provider, one.base_url, one.options) for name, one in snapshot.deployments.items()}
 
 
 def _remember(file: Path, snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ from tidegate.app.prices import PricesOnDemand
 from tidegate.app.snapshots import make_publish
 from tidegate.control.identity.model import Actor
 from tidegate.control.policies import store
-from tidegate.control.policies.model import changes, check_config
+from tidegate.control.policies.model import changes, check_config, parse_config, priced, warnings
 from tidegate.control.policies.service import Applied, Policies
 from tidegate.control.rollouts.service import keep_ground
 from tidegate.jobs.database import Database
@@ -20,7 +20,7 @@ from tidegate.kernel.documents import decode_text
 from tidegate.kernel.errors import Invalid, NotFound
 from tidegate.settings import CONFIG_NAME, Settings
 
-__all__ = ["apply_locally", "checked_file", "checked_text", "difference", "held_text"]
+__all__ = ["apply_locally", "checked_file", "checked_text", "difference", "foreseen", "held_text"]
 
 
 def checked_text(settings: Settings) -> str:
@@ -58,6 +58,11 @@ def difference(held: str | None, text: str) -> tuple[str, ...]:
     if not lines and held is not None and held != text:
         return ("~ comments, order or layout only",)
     return lines
+
+
+def foreseen(text: str) -> tuple[str, ...]:
+    """What an apply of the text would warn of, a line each, with this machine's catalogue of prices."""
+    return warnings(priced(parse_config(text, CONFIG_NAME), PricesOnDemand()))
 
 
 async def held_text(settings: Settings) -> str | None:

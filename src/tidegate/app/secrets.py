@@ -8,7 +8,7 @@ from tidegate.adapters.vault.contents import ContentSeals
 from tidegate.adapters.vault.vault import Vault, previous_keys
 from tidegate.kernel.errors import Invalid
 from tidegate.live.snapshot import Deployment, Sealed
-from tidegate.settings import Settings, read_keys
+from tidegate.settings import Settings, read_key
 
 __all__ = ["Opener", "open_content_seals", "open_vault"]
 
@@ -19,12 +19,12 @@ VARIABLE = "TIDEGATE_SEALED"
 
 def open_vault(settings: Settings, environ: Mapping[str, str]) -> Vault:
     """The vault of the workspace's master key; raises Invalid when the key is missing or weak."""
-    return Vault(read_keys(settings, environ).master_key, previous_keys(environ))
+    return Vault(read_key(settings, environ, "master_key"), previous_keys(environ))
 
 
 def open_content_seals(settings: Settings, environ: Mapping[str, str]) -> ContentSeals:
     """What seals content under the workspace's master key; raises Invalid when the key is missing or weak."""
-    return ContentSeals(read_keys(settings, environ).master_key, previous_keys(environ))
+    return ContentSeals(read_key(settings, environ, "master_key"), previous_keys(environ))
 
 
 class Opener:

@@ -1,15 +1,18 @@
 """Faults of the databases, each produced and found."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.app.doctor.ward import Ward
 from tests.support.postgres import PostgresServer
+from tidegate.adapters.sql.batches_table import batches_ddl
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -83,6 +86,15 @@ class TestWithPostgres:
         ill.environ["TIDEGATE_DATABASE_URL"] = postgres_url
         ill.found("schema_pending")
 
+    async def test_batches_that_pile_up(self, ill: Ward) -> None:
+        connection = await asyncpg.connect(ill.environ["TIDEGATE_DATABASE_URL"])
+        for statement in batches_ddl("postgresql"):
+            await connection.execute(statement)
+        rows = [("gw_1", number, number, b"") for number in range(1_001)]
+        await connection.copy_records_to_table("call_batches", records=rows)
+        await connection.close()
+        assert "1001 batches" in (await asyncio.to_thread(ill.found, "calls_waiting")).what
+
     def test_clock_skewed(self, ill: Ward) -> None:
         ill.machine = ill.machine._replace(now_ms=ill.machine.now_ms + 60_000)
         finding = ill.found("clock_skewed")
@@ -118,6 +130,26 @@ def test_space_that_pruning_freed_does_not_count(ward: Ward) -> None:
 def test_a_record_within_the_bound_is_left_alone(ward: Ward) -> None:
     add_call(ward, ward.machine.now_ms - 30 * DAY_MS)
     assert ward.codes() == set()
+
+
+def test_batches_that_pile_up_while_control_is_down(ward: Ward) -> None:
+    leave_batches(ward, 1_000)
+    assert "calls_waiting" not in ward.codes()
+    leave_batches(ward, 1, first=1_001)
+    finding = ward.found("calls_waiting")
+    assert "1001 batches" in finding.what
+    assert "tidegate control" in finding.mend
+
+
+def test_batches_that_could_not_be_read(ward: Ward) -> None:
+    leave_batches(ward, 2, table="call_batches_unread")
+    assert "2 batches" in ward.found("calls_unread").what
+
+
+def leave_batches(ward: Ward, count: int, *, first: int = 1, table: str = "call_batches") -> None:
+    with closing(sqlite3.connect(ward.settings.calls_db_file)) as connection, connection:
+        rows = [("gw_1", number, number, b"") for number in range(first, first + count)]
+        connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?)", rows)  # noqa: S608  # our own names
 
 
 def test_config_not_applied(ward: Ward) -> None:

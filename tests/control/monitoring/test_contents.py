@@ -8,10 +8,12 @@ import pytest
 
 from tests.support.control import make_workspace, running_control, settings_for
 from tidegate.adapters.memory.contents import MemoryContents
+from tidegate.adapters.sqlite.contents import SqliteContents
 from tidegate.adapters.sqlite.records import SqliteRecords
+from tidegate.adapters.vault.contents import ContentSeals
 from tidegate.app.control import Control
 from tidegate.control.identity.model import SYSTEM, Actor, AuditRow
-from tidegate.control.monitoring.contents import BATCH, KeptContents
+from tidegate.control.monitoring.contents import BATCH, RESEAL_BATCH, RESEAL_BATCHES, KeptContents
 from tidegate.kernel.errors import Forbidden, Invalid, NotFound
 from tidegate.live.calls import CallRecord
 from tidegate.live.ports import Content
@@ -118,3 +120,20 @@ async def test_all_that_is_over_goes(contents: KeptContents, store: MemoryConten
     await store.put([said(number, expires_at_ms=number) for number in range(2 * BATCH + 10)])
     assert await contents.prune(2 * BATCH) == 2 * BATCH + 1
     assert len(store.stored) == 9
+
+
+async def test_sealing_anew_takes_some_at_a_time_and_goes_on(control: Control, tmp_path: Path) -> None:
+    old, new = "fedcba9876543210fedcba9876543210", "0123456789abcdef0123456789abcdef"
+    file, many = tmp_path / "contents.db", RESEAL_BATCH * RESEAL_BATCHES + 5
+    before = SqliteContents(file, lambda: ContentSeals(old))
+    await before.put([said(number) for number in range(many)])
+    await before.close()
+    store = SqliteContents(file, lambda: ContentSeals(new, (old,)))
+    contents = KeptContents(control.db, control.calls, store)
+    first = await contents.reseal(SYSTEM)
+    assert (first.resealed, first.next is None) == (many - 5, False)
+    last = await contents.reseal(SYSTEM, first.next or "")
+    assert (last.resealed, last.unopened, last.next) == (5, 0, None)
+    assert (await contents.reseal(SYSTEM)).resealed == 0
+    await store.close()
+    assert [row.diff["resealed"] for row in await audited(control)] == [5, many - 5]

@@ -7,12 +7,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.control.monitoring.conftest import Store
-from tidegate.control.monitoring.model import HOUR_MS, CallFilter
+from tidegate.adapters.memory.contents import MemoryContents
+from tidegate.control.monitoring.model import HOUR_MS, CallFilter, PairFilter
+from tidegate.control.monitoring.pairs import Pairs
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Retention
 from tidegate.kernel.errors import Conflict, Invalid, NotFound
 from tidegate.kernel.ids import IdSource
 from tidegate.live.calls import CallRecord
+from tidegate.live.ports import Content
 
 DAY_MS = 24 * HOUR_MS
 
@@ -218,3 +221,53 @@ async def test_calls_are_found_by_whose_they_are(store: Store) -> None:
     assert [one.seq for one in await calls.list(CallFilter(origin="user"))] == [1]
     assert [one.seq for one in await calls.list(CallFilter(origin="shadow"))] == [2]
     assert len(await calls.list(CallFilter())) == 2
+
+
+def copied(number: int, at_ms: int, route: str = "gpt", **fields: Any) -> list[CallRecord]:
+    """A user's call and its copy."""
+    user = record(2 * number, at_ms, call_id=f"call_{2 * number:08x}", route=route, deployment="big", **fields)
+    shadow = record(
+        2 * number + 1, at_ms, call_id=f"call_{2 * number + 1:08x}", route=route, deployment="small", origin="shadow",
+        shadow_of=user.call_id,
+    )  # fmt: skip
+    return [user, shadow]
+
+
+def content(call_id: str) -> Content:
+    return Content(
+        call_id=call_id, at_ms=1, expires_at_ms=2, route="gpt", endpoint="chat.completions", request=b"", answer=b""
+    )
+
+
+async def test_pairs_are_listed_side_by_side_page_by_page(store: Store) -> None:
+    now = await now_of(store)
+    alone = record(99, now, call_id="call_000000ff", route="gpt")
+    await store.records.append([one for number in range(1, 6) for one in copied(number, now + number)] + [alone])
+    kept = MemoryContents()
+    await kept.put([content("call_0000000a"), content("call_0000000b"), content("call_00000008")])
+    pairs = Pairs(Calls(store.db, store.batches), kept)
+    first = await pairs.list(PairFilter(limit=2))
+    assert [(one.user.deployment if one.user else None, one.shadow.deployment) for one in first.pairs] == [
+        ("big", "small"), ("big", "small"),
+    ]  # fmt: skip
+    assert [(one.user_kept, one.shadow_kept) for one in first.pairs] == [(True, True), (True, False)]
+    seen, after = list(first.pairs), first.next
+    while after is not None:
+        page = await pairs.list(PairFilter(limit=2, before=after))
+        seen, after = [*seen, *page.pairs], page.next
+    assert [one.shadow.shadow_of for one in seen] == [f"call_{2 * number:08x}" for number in (5, 4, 3, 2, 1)]
+    assert all(one.user is not None and one.user.call_id == one.shadow.shadow_of for one in seen)
+
+
+async def test_pairs_of_one_route_and_a_copy_whose_call_is_gone(store: Store) -> None:
+    now = await now_of(store)
+    await store.records.append([*copied(1, now), *copied(2, now, "other"), copied(3, now)[1]])
+    pairs = Pairs(Calls(store.db, store.batches), MemoryContents())
+    found = await pairs.list(PairFilter(route="gpt"))
+    assert [(one.user is None, one.shadow.shadow_of) for one in found.pairs] == [
+        (True, "call_00000006"), (False, "call_00000002"),
+    ]  # fmt: skip
+    assert found.next is None
+    assert (await pairs.list(PairFilter(route="nobody"))).pairs == ()
+    with pytest.raises(Invalid):
+        PairFilter(limit=0)

@@ -45,8 +45,11 @@ class TestApply:
         assert "warning" not in cli.here("apply").out
         text = cli.config.read_text()
         cli.config.write_text(text[: text.index("    price:")] + text[text.index("    timeouts:") :])
-        outcome = cli.here("apply")
-        assert "warning: budgets.everything: the price of smollm2 is unknown" in outcome.out
+        warning = "warning: budgets.everything: the price of smollm2 is unknown"
+        assert warning in cli.here("apply", "--dry-run").out
+        assert warning in cli.here("apply").out
+        dry, wet = (cli.here("apply", *more, "--json").json["warnings"] for more in (("--dry-run",), ()))
+        assert dry == wet
         assert cli.here("apply", "--json").json["warnings"]
 
     def test_of_a_faulty_file_names_every_fault_and_changes_nothing(self, cli: Cli) -> None:

@@ -233,6 +233,31 @@ def test_calls_are_printed_the_newest_last(shell: Shell) -> None:
     assert "no call named" in shell.err
 
 
+def test_pairs_are_printed_side_by_side(shell: Shell) -> None:
+    user = call(40, gateway_id="gw_pairs", route="support", deployment="gpt-big")
+    shadow = call(
+        41, gateway_id="gw_pairs", route="support", deployment="gpt-small", origin="shadow", shadow_of=user.call_id,
+        cost_nano_usd=7_499,
+    )  # fmt: skip
+    assert "no route with `shadow`" in shell("calls", "pairs", "--route", "support")
+    append(shell, user, shadow)
+    said = shell("calls", "pairs", "--route", "support")
+    assert fits(said)
+    for word in ("gpt-big", "gpt-small", "$0.000007", "00000028", "00000029", "no"):
+        assert word in said
+    page = shell.json("calls", "pairs", "--route", "support", "-n", "1")
+    assert (page["pairs"][0]["user"]["call_id"], page["pairs"][0]["shadow"]["call_id"]) == (
+        user.call_id, shadow.call_id,
+    )  # fmt: skip
+    assert f"--before {page['next']}" in shell("calls", "pairs", "-n", "1")
+    assert shell.json("calls", "pairs", "--route", "support", "--before", page["next"]) == {"pairs": [], "next": None}
+
+
+def test_secrets_and_content_are_sealed_anew(shell: Shell) -> None:
+    assert shell.json("secrets", "rotate")["content"] == {"resealed": 0, "unopened": 0}
+    assert "the content of 0 calls" in shell("secrets", "rotate")
+
+
 def test_following_goes_on_until_it_is_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     append(shell, call(10))
     turns: list[float] = []

@@ -94,6 +94,13 @@ def test_the_workspaces_own_control_is_found_by_itself(tmp_path: Path, monkeypat
     assert connect(tmp_path / "home", None).server == "http://127.0.0.1:9999"
 
 
+def test_control_that_listens_everywhere_is_asked_on_loopback(tmp_path: Path) -> None:
+    own = workspace(tmp_path / "home")
+    for host, asked in (("0.0.0.0", "127.0.0.1"), ("'::'", "[::1]")):
+        (own / "tidegate.yaml").write_text(f"server: {{control_port: 9999, control_host: {host}}}\n")
+        assert connect(own, None).server == f"http://{asked}:9999"
+
+
 def test_a_clone_without_keys_goes_where_one_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace(tmp_path / "clone", keys=False))
     with pytest.raises(NotFound, match="control plane") as caught:

@@ -109,7 +109,21 @@ def test_a_key_of_a_region_sees_what_it_may_reach_and_why_not_more(shell: Shell)
 def test_an_adapter_that_no_model_has_is_told(shell: Shell) -> None:
     told = shell("route", "explain", "chat:legal")
     assert "gpt-mini: it has no adapter 'legal'" in told
-    assert "Refused: no model is left that may be called." in told
+    assert "Refused: no model of 'chat:legal' has that adapter." in told
+
+
+def test_an_alias_that_reads_like_a_call_is_an_alias(shell: Shell, world: tuple[Path, Served]) -> None:
+    workspace, _ = world
+    file = workspace / "tidegate.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("\nroutes:\n", "\nroutes:\n  decade: {model: gpt-mini}\n", 1))
+    shell("apply")
+    try:
+        assert "1. decade: the only one" in shell("route", "explain", "decade")
+        assert "facade" in shell("route", "explain", "facade", code=1)
+    finally:
+        file.write_text(before)
+        shell("apply")
 
 
 def test_a_call_tells_why_it_went_where_it_went(shell: Shell) -> None:

@@ -71,6 +71,10 @@ _FAULTS = (
     Fault("schema_newer", "fail", "{fault}", "Upgrade Tidegate here too, or restore a backup made by this version."),
     Fault("postgres_unreachable", "fail", "PostgreSQL does not answer: {reason}.",
           "Check that the server runs, the way to it, and `database_url` (with a password: TIDEGATE_DATABASE_URL)."),
+    Fault("calls_waiting", "warn", "{count} batches of call records wait to be unpacked.",
+          "Start control (`tidegate up`, or `tidegate control`): it unpacks them, and none is lost until then."),
+    Fault("calls_unread", "warn", "{count} batches of call records could not be read and are kept aside.",
+          "See control's log for which. They stay in `call_batches_unread`, and their calls are missing in the log."),
     # the repository
     Fault("repository_missing", "fail", "{folder} is no Git repository; prompts come from there.",
           "Run `tidegate init` in the workspace, or `git init` there and commit, or mend `prompts.repository`."),

@@ -17,7 +17,7 @@ __all__ = ["VARIABLES", "check_config", "check_keys", "check_settings", "check_s
 VARIABLES = frozenset(
     {f"TIDEGATE_{name.upper()}" for name in (*Settings.__struct_fields__, *Keys.__struct_fields__)}
     | {"TIDEGATE_GIT_TOKEN", "TIDEGATE_LOG_FORMAT", "TIDEGATE_ORDERS", "TIDEGATE_SERVER", "TIDEGATE_TOKEN"}
-    | {"TIDEGATE_MASTER_KEY_PREVIOUS", "TIDEGATE_SEALED"}
+    | {"TIDEGATE_ALLOW_PLAIN_HTTP", "TIDEGATE_MASTER_KEY_PREVIOUS", "TIDEGATE_SEALED"}
 )
 """The variables that some part of Tidegate reads."""
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.app.doctor import databases, files, machine, ports, repository, serving, upstreams
+from tidegate.app.doctor import batches, databases, files, machine, ports, repository, serving, upstreams
 from tidegate.app.doctor.faults import Finding, found
 from tidegate.app.doctor.patient import Machine, Patient, this_machine
 from tidegate.kernel.errors import NotFound, TidegateError
@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     Check("database", "the database files are whole and free", databases.check_files),
     Check("schema", "the schema is the one that this version needs", databases.check_schema),
     Check("calls", "the call log is within its bounds", databases.check_calls),
+    Check("batches", "the gateways' call records are unpacked as they come", batches.check_batches),
     Check("repository", "the repository is there, with everything committed", repository.check_repository),
     Check("prompts", "every committed prompt file is good", repository.check_prompts),
     Check("clock", "the clock can be right", machine.check_clock),

@@ -79,7 +79,7 @@ def _control(settings: Settings, commands: Commands, sock: socket.socket) -> Pro
         name="control",
         argv=commands.control,
         orders=Orders(process="control", settings=settings, socket_fd=sock.fileno(), first=True),
-        ready_at=Address(settings.control_host, settings.control_port),
+        ready_at=Address(settings.control_host, settings.control_port, tls=settings.control_tls),
         stage=1,
         mend="Run `tidegate doctor`.",
     )

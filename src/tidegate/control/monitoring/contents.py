@@ -1,4 +1,4 @@
-"""The verbs over what was said in calls: read one, erase a person's, let go what is over."""
+"""The verbs over what was said in calls: read one, erase a person's, seal anew, let go what is over."""
 
 import asyncio
 from typing import Any
@@ -12,13 +12,17 @@ from tidegate.control.monitoring.ports import ContentStore
 from tidegate.control.monitoring.service import Calls
 from tidegate.jobs.database import Database
 from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.live.contents import Resealed
 
 __all__ = ["KeptContents"]
 
 READ = "content.read"
 ERASE = "content.erase"
+RESEAL = "secret.manage"
 BATCH = 500
 BATCHES = 200
+RESEAL_BATCH = 20
+RESEAL_BATCHES = 10
 MAX_SUBJECT = 256
 
 
@@ -82,6 +86,25 @@ class KeptContents:
         return Erasure(
             subject_hash=gone.subject_hash, erased=gone.erased, unchecked=gone.unchecked, erased_at_ms=now_ms
         )
+
+    async def reseal(self, actor: Actor, after: str = "") -> Resealed:
+        """Seal content anew under the current master key: some of it at a call; go on from `next`. Rows that gateways
+        still write under the old key come after; then begin once more.
+        """
+        actor.require(RESEAL)
+        resealed = unopened = 0
+        upto: str | None = after
+        for _ in range(RESEAL_BATCHES):
+            some = await self._contents.reseal(upto or "", RESEAL_BATCH)
+            resealed, unopened, upto = resealed + some.resealed, unopened + some.unopened, some.next
+            if upto is None:
+                break
+        if resealed:
+            async with self._db.write() as tx:
+                now_ms = await self._db.now_ms(tx)
+                diff = {"resealed": resealed, "unopened": unopened}
+                await add_audit(tx, at_ms=now_ms, actor=actor, action="content.reseal", subject="contents", diff=diff)
+        return Resealed(resealed=resealed, unopened=unopened, next=upto)
 
     async def prune(self, now_ms: int) -> int:
         """Let go what has expired, in short transactions; return how many went."""

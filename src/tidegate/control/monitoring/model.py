@@ -9,6 +9,7 @@ import msgspec
 from tidegate.kernel.errors import Invalid
 from tidegate.kernel.ids import made_at_ms
 from tidegate.live.calls import ENDINGS, CallRecord
+from tidegate.live.contents import Resealed
 
 __all__ = [
     "HOUR_MS",
@@ -21,7 +22,11 @@ __all__ = [
     "Erasure",
     "Gap",
     "Life",
+    "Pair",
+    "PairFilter",
+    "PairPage",
     "Pruned",
+    "Resealed",
     "decode_cursor",
     "encode_cursor",
     "next_cursor",
@@ -86,6 +91,36 @@ class CallPage(msgspec.Struct, frozen=True):
 
     calls: tuple[CallRecord, ...]
     cursor: str
+
+
+class PairFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pairs: of one route, or of all; `before` is the `next` of the page before. None means any."""
+
+    route: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= LIST_LIMIT:
+            raise Invalid(f"A list holds 1 to {LIST_LIMIT} pairs.", mend="Page with before=.", param="limit")
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's call and its copy for a candidate. `user` is None when its record is gone (retention, or lost). Whether
+    what was said in each is still kept: only then can the two answers be compared.
+    """
+
+    user: CallRecord | None
+    shadow: CallRecord
+    user_kept: bool
+    shadow_kept: bool
+
+
+class PairPage(msgspec.Struct, frozen=True):
+    """Some pairs, newest first, and what to ask for older ones by; None when there are none."""
+
+    pairs: tuple[Pair, ...]
+    next: str | None
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
 """What monitoring needs from outside: the batches that gateways leave, unpacked, and the content that they keep."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from tidegate.live.contents import Erased
+from tidegate.live.contents import Erased, Resealed
 from tidegate.live.ports import Content
 
 __all__ = ["Batches", "ContentStore"]
@@ -31,6 +32,10 @@ class ContentStore(Protocol):
         """
         ...
 
+    async def kept(self, call_ids: Sequence[str]) -> frozenset[str]:
+        """Of which of these calls content is there; needs no key. Raises Unavailable."""
+        ...
+
     async def erase(self, subject: str) -> Erased:
         """Delete every row of the subject, and the shadows of its calls, in one transaction. Raises Unavailable, or
         Invalid without a master key.
@@ -39,6 +44,12 @@ class ContentStore(Protocol):
 
     async def prune(self, now_ms: int, limit: int) -> int:
         """Delete at most `limit` rows that have expired; return how many. Needs no key. Raises Unavailable."""
+        ...
+
+    async def reseal(self, after: str, limit: int) -> Resealed:
+        """Seal anew what lies under another master key than the current one, at most `limit` calls whose ids come after
+        `after`, by id. Raises Unavailable, or Invalid without a master key.
+        """
         ...
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from tidegate.control.monitoring.model import (
     CallFilter,
     CallPage,
     Gap,
+    PairFilter,
     Pruned,
     decode_cursor,
     encode_cursor,
@@ -94,6 +95,14 @@ class Calls:
         if found is None:
             raise NotFound("call", call_id, mend="See `tidegate calls tail`; retention may have removed it.")
         return found
+
+    async def pairs(self, wanted: PairFilter) -> tuple[tuple[CallRecord | None, CallRecord], ...]:
+        """Users' calls (None: no longer there) and their copies, newest copy first."""
+        await self.unpack()
+        async with self._db.read() as tx:
+            shadows = await store.shadows(tx, wanted)
+            users = {call.call_id: call for call in await store.named(tx, [one.shadow_of or "" for one in shadows])}
+        return tuple((users.get(one.shadow_of or ""), one) for one in shadows)
 
     async def totals(self, begins_at_ms: int, ends_at_ms: int) -> tuple[CallTotals, ...]:
         """See `control.spend.ports.CallLog`."""

@@ -1,5 +1,6 @@
 """The SQL over `calls`. Its columns are CallRecord's fields; the gateway's adapters create the table and write it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tidegate.control.monitoring.model import HOUR_MS, CallFilter, Gap, Life
+from tidegate.control.monitoring.model import HOUR_MS, CallFilter, Gap, Life, PairFilter
 from tidegate.control.spend.model import CallTotals
 from tidegate.live.calls import CallRecord
 
@@ -21,8 +22,10 @@ __all__ = [
     "fresh",
     "gaps",
     "lives",
+    "named",
     "nth_oldest_ms",
     "one",
+    "shadows",
     "total",
     "totals",
     "used_bytes",
@@ -117,6 +120,21 @@ async def ending_with(tx: AsyncConnection, ending: str) -> tuple[CallRecord, ...
     """At most two calls whose id ends so."""
     like = CALLS.c.call_id.endswith(ending, autoescape=True)
     return await _records(tx, select(CALLS).where(like).limit(2))
+
+
+async def named(tx: AsyncConnection, call_ids: Sequence[str]) -> tuple[CallRecord, ...]:
+    """The calls with these ids, those that are there, in no order."""
+    return await _records(tx, select(CALLS).where(CALLS.c.call_id.in_(call_ids))) if call_ids else ()
+
+
+async def shadows(tx: AsyncConnection, wanted: PairFilter) -> tuple[CallRecord, ...]:
+    """Copies of users' calls that match, newest first: ids sort by time."""
+    query = select(CALLS).where(CALLS.c.shadow_of.is_not(None))
+    if wanted.route is not None:
+        query = query.where(CALLS.c.route == wanted.route)
+    if wanted.before is not None:
+        query = query.where(CALLS.c.call_id < wanted.before)
+    return await _records(tx, query.order_by(CALLS.c.call_id.desc()).limit(wanted.limit))
 
 
 async def lives(tx: AsyncConnection) -> tuple[Life, ...]:

@@ -41,7 +41,8 @@ _NEEDED_OPTIONS: Final = MappingProxyType({"vertex": ("project", "location"), "b
 _SMALLEST_USD_PER_1M = 0.0001
 _PRICE_MEND = (
     "Prices are US dollars for 1,000,000 tokens: "
-    "{input_usd_per_1m_tokens: 0.15, output_usd_per_1m_tokens: 0.60}, or `auto`."
+    "{input_usd_per_1m_tokens: 0.15, output_usd_per_1m_tokens: 0.60}, or `auto`; of GPUs of your own: "
+    "{gpu: {usd_per_hour: 2.5, gpus: 4, tokens_per_second: 6000}}."
 )
 _INTO_VARIABLE = "Put it into an environment variable and name that: `api_key_env`, `url_env`, TIDEGATE_DATABASE_URL."
 

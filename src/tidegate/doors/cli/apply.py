@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tidegate.app.config import check_file, schema_text
-from tidegate.app.policies_local import apply_locally, checked_file, difference, held_text
+from tidegate.app.policies_local import apply_locally, checked_file, difference, foreseen, held_text
 from tidegate.doors.cli.options import Json, Server, Workspace, folder_of, group, settings_of
 from tidegate.doors.cli.output import clean, print_json, say
 from tidegate.doors.cli.remote import connect
@@ -51,7 +51,7 @@ def apply(
     settings = settings_of(workspace)
     if dry_run:
         held, way = _held(settings, server)
-        outcome = Outcome(changes=difference(held, text), way=way, dry_run=True)
+        outcome = Outcome(changes=difference(held, text), warnings=foreseen(text), way=way, dry_run=True)
     else:
         outcome = _applied(settings, server, text)
     if as_json:

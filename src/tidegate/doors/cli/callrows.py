@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from tidegate.control.monitoring.model import CallRecord
+from tidegate.control.monitoring.model import CallRecord, Pair
 from tidegate.doors.cli.output import clean, date_text, duration_text
 from tidegate.kernel.money import usd_text
 
-__all__ = ["LABELS", "every_field", "head", "print_row", "terminal_width"]
+__all__ = ["LABELS", "every_field", "head", "pair_rows", "print_row", "terminal_width"]
 
 FIXED = 65
 NARROW, WIDE = 12, 48
@@ -69,6 +69,28 @@ def every_field(call: CallRecord) -> Iterator[str]:
             yield f"  {label:<22} {_value(name, getattr(call, name))}"
 
 
+def pair_rows(pair: Pair) -> Iterator[tuple[object, ...]]:
+    """The cells of the user's call, then of its copy."""
+    sides = (("user", pair.user, pair.user_kept), ("shadow", pair.shadow, pair.shadow_kept))
+    for whose, call, kept in sides:
+        said = "yes" if kept else "no"
+        route = (pair.shadow.route or "-") if whose == "user" else ""
+        if call is None:
+            yield (route, whose, "no longer there", "-", "-", "-", said, (pair.shadow.shadow_of or "-")[-8:])
+            continue
+        prompt = f"{call.prompt}@{call.prompt_version} " if call.prompt is not None else ""
+        yield (
+            route,
+            whose,
+            prompt + (call.deployment or "-"),
+            call.ending,
+            duration_text(call.latency_ms),
+            _short_usd(call.cost_nano_usd),
+            said,
+            call.call_id[-8:],
+        )
+
+
 def _row(call: CallRecord, width: int) -> str:
     started = time.strftime("%H:%M:%S", time.localtime(call.started_at_ms / 1000))
     tokens = f"{_count(call.input_tokens)}/{_count(call.output_tokens)}"
@@ -108,6 +130,11 @@ def _what(call: CallRecord) -> str:
     if call.prompt is not None:
         return own + (f"{call.prompt}@{call.prompt_version}" if call.prompt_version else call.prompt)
     return own + (call.model_requested or "-")
+
+
+def _short_usd(nano_usd: int | None) -> str:
+    """Down to a millionth of a dollar, where there is that much."""
+    return usd_text(nano_usd if nano_usd is None or nano_usd < 1_000 else round(nano_usd, -3))
 
 
 def _shortened(text: str, room: int) -> str:

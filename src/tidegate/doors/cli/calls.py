@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tidegate.control.monitoring.model import CallContent, CallPage, CallRecord, Erasure, Gap
+from tidegate.control.monitoring.model import CallContent, CallPage, CallRecord, Erasure, Gap, PairPage
 from tidegate.doors.cli import callrows
 from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import ago, clean, date_text, print_json, print_line, print_table, say
@@ -95,6 +95,29 @@ def gaps(workspace: Workspace = None, server: Server = None, as_json: Json = Fal
         ((gap.lost, f"{gap.first}-{gap.last}", ago(gap.before_ms), gap.gateway_id) for gap in found),
         empty="No call record was lost.",
     )
+
+
+@app.command()
+def pairs(
+    route: Annotated[Word, typer.Option("--route", metavar="ALIAS", help="Only pairs of this route.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many of the newest pairs.")] = 20,
+    before: Annotated[Word, typer.Option("--before", metavar="ID", help="Only older ones: `next` of the page.")] = None,
+    workspace: Workspace = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Print users' calls beside their copies for a candidate, newest first. KEPT: whether what was said is kept."""
+    found = connect(workspace, server).get("/calls/pairs", PairPage, route=route, limit=limit, before=before)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("ROUTE", "WHOSE", "ANSWERED BY", "ENDING", ">LATENCY", ">COST", "KEPT", "ID"),
+        (row for pair in found.pairs for row in callrows.pair_rows(pair)),
+        empty="There are no pairs: no route with `shadow` was called yet.",
+    )
+    if found.next is not None:
+        say(f"Older ones: --before {found.next}")
 
 
 @app.command()

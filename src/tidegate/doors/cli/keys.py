@@ -15,7 +15,7 @@ from tidegate.doors.cli.options import Environment, Json, Server, Workspace, gro
 from tidegate.doors.cli.output import ago, clean, date_text, now_ms, print_json, print_table, say
 from tidegate.doors.cli.remote import Remote, connect, part
 from tidegate.kernel.errors import Invalid, NotFound
-from tidegate.settings import read_keys
+from tidegate.settings import read_key
 
 __all__ = ["app", "parse_ttl"]
 
@@ -167,7 +167,7 @@ def webhook(
     notifier: Annotated[str, typer.Argument(help="A notifier's name in tidegate.yaml.")], workspace: Workspace = None
 ) -> None:
     """Print the key that signs a notifier's webhooks, for its receiver to check them with."""
-    say(notifier_key(read_keys(settings_of(workspace), os.environ).master_key, notifier))
+    say(notifier_key(read_key(settings_of(workspace), os.environ, "master_key"), notifier))
 
 
 def parse_ttl(text: str) -> int:

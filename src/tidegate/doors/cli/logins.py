@@ -11,10 +11,11 @@ __all__ = ["Login", "Logins", "logins_file", "read_logins", "write_login"]
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A control plane's address and a token for it."""
+    """A control plane's address, a token for it, and the file of the authorities that vouch for it, if it names one."""
 
     server: str
     token: str
+    ca_file: str | None = None
 
 
 class Logins(msgspec.Struct, frozen=True):
@@ -26,11 +27,15 @@ class Logins(msgspec.Struct, frozen=True):
         """The login that is meant when no server is named."""
         return self.logins[-1] if self.logins else None
 
+    def of(self, server: str) -> Login | None:
+        """The login at this server, if there is one."""
+        return next((login for login in self.logins if login.server == server.rstrip("/")), None)
+
     def token(self, server: str) -> str:
         """The token for this server; raises Unauthenticated when there is none."""
-        for login in self.logins:
-            if login.server == server.rstrip("/"):
-                return login.token
+        login = self.of(server)
+        if login is not None:
+            return login.token
         raise Unauthenticated(
             f"There is no token for {server}.",
             mend=f"Run `tidegate login --server {server} --token T`, or set TIDEGATE_TOKEN.",

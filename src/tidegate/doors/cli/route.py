@@ -9,6 +9,7 @@ from tidegate.control.policies.model import CallExplanation, CandidateView, Rout
 from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import clean, print_json, print_table, say, share_text
 from tidegate.doors.cli.remote import connect, part
+from tidegate.kernel.errors import NotFound
 
 __all__ = ["app"]
 
@@ -85,7 +86,13 @@ def explain(
 ) -> None:
     """Tell where a call of an alias would go and why; or, with a call's id, why that one went where it went."""
     remote = connect(workspace, server)
-    if _CALL.match(target):
+    plan = None
+    try:
+        plan = remote.get(f"/routes/{part(target)}/plan", RouteExplanation, environment=environment, key=key)
+    except NotFound as missing:
+        if missing.code != "route_not_found" or not _CALL.match(target):
+            raise
+    if plan is None:
         told = remote.get(f"/calls/{part(target)}/explanation", CallExplanation)
         if as_json:
             print_json(told)
@@ -93,7 +100,6 @@ def explain(
         for line in told.lines:
             say(clean(line))
         return
-    plan = remote.get(f"/routes/{part(target)}/plan", RouteExplanation, environment=environment, key=key)
     if as_json:
         print_json(plan)
         return

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tidegate.control.monitoring.model import Resealed
 from tidegate.control.policies.model import SecretInfo
 from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import ago, print_json, print_table, say
@@ -51,9 +52,18 @@ def remove(name: Name, workspace: Workspace = None, server: Server = None, as_js
 
 @app.command()
 def rotate(workspace: Workspace = None, server: Server = None, as_json: Json = False) -> None:
-    """Seal every secret anew under the current master key, after it was changed."""
-    found = connect(workspace, server).post("/secrets/rotate", list[SecretInfo])
+    """Seal every secret and all kept content anew under the current master key, after it was changed."""
+    control = connect(workspace, server)
+    found = control.post("/secrets/rotate", list[SecretInfo])
+    resealed = unopened = 0
+    after: str | None = ""
+    while after is not None:
+        some = control.post("/contents/reseal", Resealed, {"after": after})
+        resealed, unopened, after = resealed + some.resealed, unopened + some.unopened, some.next
     if as_json:
-        print_json(found)
+        print_json({"secrets": found, "content": {"resealed": resealed, "unopened": unopened}})
         return
-    say(f"Sealed anew: {len(found)}. The old key may leave TIDEGATE_MASTER_KEY_PREVIOUS when gateways have followed.")
+    say(f"Sealed anew: {len(found)} secrets, the content of {resealed} calls.")
+    if unopened:
+        say(f"The content of {unopened} calls is under a master key that is not here, or damaged: it stays as it is.")
+    say("Once every gateway has the new key, rotate again; then the old one may leave TIDEGATE_MASTER_KEY_PREVIOUS.")

@@ -95,7 +95,7 @@ class Terminal:
 
 def _addresses(plan: Plan, settings: Settings, running: frozenset[str]) -> list[tuple[str, str]]:
     gateway = f"{'https' if settings.gateway_tls else 'http'}://{settings.gateway_host}:{plan.ports['gateway']}/v1"
-    control = f"http://{settings.control_host}:{plan.ports['control']}"
+    control = f"{'https' if settings.control_tls else 'http'}://{settings.control_host}:{plan.ports['control']}"
     count = f"  ({settings.gateways} processes)" if settings.gateways > 1 else ""
     rows = [("gateway", gateway + count), ("control", f"{control}  (/healthz, /readyz, /metrics)")]
     if "model" in plan.ports:

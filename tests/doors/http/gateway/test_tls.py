@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +17,15 @@ import pytest
 from tests.support.certificates import Authority
 from tests.support.gateway import RunningGateway, until
 from tests.support.http1 import get, post
-from tests.support.platforms import make_workspace, running
+from tests.support.platforms import clean_environ, make_workspace, running, tidegate
 from tests.support.processes import eventually
 from tests.support.scene import CHAT, Start
 from tests.support.scripted_model import scripted_model
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import answer, chat, chat_events, stream
-from tidegate.doors.http.gateway import tls as tls_module
+from tidegate.doors.http import tls as tls_module
 from tidegate.doors.http.gateway.bounds import Limits
-from tidegate.doors.http.gateway.tls import open_certificate
+from tidegate.doors.http.tls import open_certificate
 from tidegate.kernel.errors import Invalid
 from tidegate.settings import Settings, load_settings
 
@@ -183,11 +184,21 @@ def test_the_settings_give_the_address(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_whole_platform_comes_up_with_two_processes_on_one_socket(authority: Authority, tmp_path: Path) -> None:
     cert, key = authority.issue("platform")
-    environ = {"TIDEGATE_GATEWAY_TLS_CERT": str(cert), "TIDEGATE_GATEWAY_TLS_KEY": str(key)}
+    environ = {
+        f"TIDEGATE_{side}_TLS_{part}": str(file)
+        for side in ("GATEWAY", "CONTROL")
+        for part, file in (("CERT", cert), ("KEY", key))
+    }
     with scripted_model() as model:
         workspace = make_workspace(tmp_path / "shop", model.url, model.name)
         with running(workspace, "--gateways", "2", environ=environ) as platform:
-            assert "https://127.0.0.1" in platform.up.text
+            assert platform.up.text.count("https://127.0.0.1") == 2
+            port = str(httpx.URL(platform.control).port)
+            asked = subprocess.run(
+                tidegate("keys", "list"), cwd=workspace, env=clean_environ(TIDEGATE_CONTROL_PORT=port, **environ),
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert (asked.returncode, asked.stderr) == (0, "")
             address = platform.gateway.replace("http://", "https://")
             context = trusting(authority)
 

@@ -1,14 +1,14 @@
-"""The routes of call records: list and follow, show one, what was lost."""
+"""The routes of call records: list and follow, show one, pairs, what was lost."""
 
 from typing import Annotated
 
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from tidegate.control.monitoring.model import CallFilter, CallPage, CallRecord, Gap
+from tidegate.control.monitoring.model import CallFilter, CallPage, CallRecord, Gap, PairFilter, PairPage
 from tidegate.doors.http.control.admission import TheControl
 
-__all__ = ["call", "calls", "gaps", "wanted_calls"]
+__all__ = ["call", "calls", "gaps", "pairs", "wanted_calls"]
 
 
 async def wanted_calls(
@@ -50,3 +50,13 @@ async def gaps(
 ) -> tuple[Gap, ...]:
     """Call records that were lost, newest first; `since` in Unix ms, else the last 24 hours."""
     return await control.calls.gaps(since_ms=since, limit=limit)
+
+
+async def pairs(
+    control: TheControl,
+    route: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
+) -> PairPage:
+    """Users' calls beside their copies for a candidate, newest first. Hand back `next` as `before` for older ones."""
+    return await control.pairs.list(PairFilter(route=route, before=before, limit=limit))

@@ -1,6 +1,7 @@
 """One gateway process: takes a listening socket, serves until SIGTERM or SIGINT, drains, flushes, exits 0."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from tidegate.app.stores import open_stores
 from tidegate.doors.http.gateway.bounds import Limits
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.raw import Connection
-from tidegate.doors.http.gateway.tls import open_certificate
+from tidegate.doors.http.tls import open_certificate
 from tidegate.kernel.errors import Invalid
 from tidegate.settings import Settings
 
@@ -46,6 +47,8 @@ async def _run(settings: Settings, environ: Mapping[str, str], sock: socket.sock
     certificate = open_certificate(settings)
     gateway = Gateway(settings, open_stores(settings, environ), environ)
     await gateway.start()
+    gc.collect()
+    gc.freeze()  # what a process begins with lives as long as it does: no collection need walk through it again
     log.info(
         "gateway %s serves on %s (pid %d, %s)", gateway.gateway_id, sock.getsockname(), os.getpid(), settings.transport
     )

@@ -1,19 +1,23 @@
-"""TLS in front of either door: version 1.3, HTTP/1.1, and certificates that may change while connections are open."""
+"""TLS in front of control and of either door of the gateway: version 1.3, HTTP/1.1, and certificates that may change
+while connections are open.
+"""
 
 import logging
 import ssl
 from pathlib import Path
+from typing import Literal
 
 from tidegate.kernel.errors import Invalid
 from tidegate.settings import Settings
 
-__all__ = ["Certificate", "open_certificate"]
+__all__ = ["LOOK_S", "Certificate", "open_certificate"]
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
 
 Mark = tuple[tuple[int, int, int], ...]
+Side = Literal["gateway", "control"]
 
 
 class Certificate:
@@ -21,8 +25,8 @@ class Certificate:
     looked at and good; connections that are open keep the certificate that they began with.
     """
 
-    def __init__(self, chain: Path, key: Path) -> None:
-        """Raises Invalid when the files cannot be read, or are no pair."""
+    def __init__(self, chain: Path, key: Path, side: Side = "gateway") -> None:
+        """`side`: whose settings name the files. Raises Invalid when they cannot be read, or are no pair."""
         self._files = (chain, key)
         self._looked_s = 0.0
         try:
@@ -32,7 +36,7 @@ class Certificate:
             raise Invalid(
                 f"TLS cannot be served with {chain} and {key}: {error}.",
                 mend="Name a certificate chain and its unencrypted private key, both in PEM, by "
-                "server.gateway_tls_cert and server.gateway_tls_key; this user must be able to read them.",
+                f"server.{side}_tls_cert and server.{side}_tls_key; this user must be able to read them.",
                 code="bad_certificate",
             ) from error
 
@@ -67,17 +71,22 @@ class Certificate:
         return tuple((one.st_mtime_ns, one.st_ino, one.st_size) for one in found)
 
 
-def open_certificate(settings: Settings) -> Certificate | None:
-    """What the settings name, or None where they name nothing; raises Invalid."""
-    if not settings.gateway_tls:
+def open_certificate(settings: Settings, side: Side = "gateway") -> Certificate | None:
+    """What the settings name for this side, or None where they name nothing; raises Invalid."""
+    cert, key = (
+        (settings.gateway_tls_cert, settings.gateway_tls_key)
+        if side == "gateway"
+        else (settings.control_tls_cert, settings.control_tls_key)
+    )
+    if not cert and not key:
         return None
-    if not (settings.gateway_tls_cert and settings.gateway_tls_key):
+    if not (cert and key):
         raise Invalid(
-            "Of server.gateway_tls_cert and server.gateway_tls_key only one is set.",
+            f"Of server.{side}_tls_cert and server.{side}_tls_key only one is set.",
             mend="Set both, or neither.",
             code="invalid_setting",
         )
-    return Certificate(settings.workspace / settings.gateway_tls_cert, settings.workspace / settings.gateway_tls_key)
+    return Certificate(settings.workspace / cert, settings.workspace / key, side)
 
 
 def _no_password() -> str:

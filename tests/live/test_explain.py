@@ -76,6 +76,9 @@ class TestARoute:
     def test_tells_why_nothing_would_be_called(self) -> None:
         assert "no model is left" in str(explain_route(WORLD, "chat", "production", key(regions=("jp",))).refused)
         assert "may use only other" in str(explain_route(WORLD, "chat", "production", key(models=("other",))).refused)
+        assert "has that adapter" in str(explain_route(WORLD, "c:none", "production").refused)
+        assert explain_route(WORLD, "c:legal", "production", key(models=("c",))).refused is None
+        assert "may use only" in str(explain_route(WORLD, "c", "production", key(models=("c:legal",))).refused)
         assert "revoked" in str(explain_route(WORLD, "chat", "production", key(revoked_at_ms=1)).refused)
         assert "no route and no model" in str(explain_route(WORLD, "nothing", "production").refused)
 

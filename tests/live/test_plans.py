@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.live.plans import make_plan
+from tidegate.live.plans import adapters_of, make_plan, may_use
 from tidegate.live.snapshot import Choice, Deployment, Route, Snapshot
 
 NAMES = ["a", "b", "c", "d"]
@@ -69,6 +70,10 @@ def test_a_key_bound_to_regions_never_reaches_another_one(
             assert candidate.deployment.region in route.regions
         if alias.endswith(":lora"):
             assert candidate.upstream_model == "l"
+    for step in plan.steps:
+        own = snapshot.routes.get(step.alias)
+        if own is not None and own.regions:
+            assert {one.deployment.region for one in step.candidates} <= set(own.regions)
     assert all(step.candidates for step in plan.steps)
     assert plan.known or not plan.steps
 
@@ -85,7 +90,33 @@ def test_an_adapter_is_served_where_it_is_loaded() -> None:
     plan = make_plan(two(), "x:shop", "production")
     assert [(one.deployment.name, one.upstream_model) for one in plan.candidates] == [("a", "a-shop")]
     assert [one.deployment for one in plan.excluded] == ["b"]
-    assert not make_plan(two(), "x:unknown", "production").steps
+    assert adapters_of(two(), "x", "production") == ("shop",)
+    assert not make_plan(two(), "x:unknown", "production").known
+
+
+@given(snapshots, st.sampled_from(["x:lora", "a:lora", "y:none", "x:none"]), st.sampled_from(["production", "staging"]))
+def test_an_adapter_is_known_where_it_is_declared(snapshot: Snapshot, alias: str, environment: str) -> None:
+    base, _, adapter = alias.partition(":")
+    plan = make_plan(snapshot, alias, environment)
+    assert plan.known == (adapter in adapters_of(snapshot, base, environment))
+    assert plan.known or not plan.steps
+
+
+def test_an_adapter_goes_with_its_alias_and_a_name_with_a_colon_stands_alone() -> None:
+    world = msgspec.structs.replace(two(), routes={**two().routes, "x:own": Route(alias="x:own", deployment="b")})
+    assert may_use(world, ("x",), "x:shop")
+    assert may_use(world, ("x:shop",), "x:shop")
+    assert not may_use(world, ("x:shop",), "x")
+    assert not may_use(world, ("x",), "x:own")
+
+
+def test_a_fallbacks_own_regions_narrow_its_step_alone() -> None:
+    world = two(fallbacks=("y",))
+    y = Route(alias="y", deployment="a", choices=(Choice("a"), Choice("b")), regions=("us",))
+    world = msgspec.structs.replace(world, routes={**world.routes, "y": y})
+    named = [[one.deployment.name for one in step.candidates] for step in make_plan(world, "x", "production").steps]
+    assert named == [["a", "b"], ["b"]]
+    assert [step.alias for step in make_plan(world, "x", "production", ("eu",)).steps] == ["x"]
 
 
 def test_an_environment_may_have_its_own() -> None:

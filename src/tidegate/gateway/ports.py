@@ -67,7 +67,7 @@ class GatewayState(msgspec.Struct, kw_only=True):
     of each deployment that was called: closed, open or half_open. `shadows` counts copies by route and outcome,
     `probes` active probes by deployment and outcome; `contents_dropped` counts what was to be kept and could not be.
     `limits` counts by rule what was refused and what used more than its bound, `rerouted` by alias retries and
-    fallbacks.
+    fallbacks, `upstreams` by deployment how the requests to it ended; `upstreams_in_flight` are those under way.
     """
 
     gateway_id: str
@@ -83,6 +83,8 @@ class GatewayState(msgspec.Struct, kw_only=True):
     probes: dict[str, dict[str, int]] = {}
     limits: dict[str, dict[str, int]] = {}
     rerouted: dict[str, dict[str, int]] = {}
+    upstreams: dict[str, dict[str, int]] = {}
+    upstreams_in_flight: dict[str, int] = {}
 
 
 class Journal(Protocol):
@@ -204,6 +206,17 @@ class Exchange(Protocol):
 class Upstreams(Protocol):
     """Sends requests to upstreams."""
 
-    async def send(self, target: Target, request: bytes | Sequence[bytes | memoryview], *, streaming: bool) -> Exchange:
-        """Send; returns once the response's head is there, when not streaming the whole. Raises ProviderFailed."""
+    async def send(
+        self,
+        target: Target,
+        request: bytes | Sequence[bytes | memoryview],
+        *,
+        streaming: bool,
+        within_s: float | None = None,
+    ) -> Exchange:
+        """Send; returns once the response's head is there, when not streaming the whole. Raises ProviderFailed.
+
+        Within so many seconds, where that is less than the target's own limits, it must be there, whole or, when
+        streaming, begun.
+        """
         ...

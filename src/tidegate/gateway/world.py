@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from tidegate.gateway.upstream.target import Target
 from tidegate.kernel.errors import Invalid, NotFound
-from tidegate.live.plans import Plan, make_plan
+from tidegate.live.plans import ADAPTER, Plan, adapters_of, make_plan
 from tidegate.live.snapshot import KeyGrant, LiveRelease, PromptVersion, Snapshot
 from tidegate.templates.compile import CompiledPrompt, compile_prompt
 
@@ -61,6 +61,21 @@ class World:
             if found.known and len(self._plans) < MAX_PLANS:
                 self._plans[key] = found
         return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every alias and model, adapters left out."""
+        return tuple(dict.fromkeys([*self.routes, *self.deployments]))
+
+    def with_adapters(self, name: str, environment: str) -> tuple[str, ...]:
+        """An alias or model, and behind it its LoRA adapters as they are asked for in an environment."""
+        return name, *(f"{name}{ADAPTER}{one}" for one in adapters_of(self.snapshot, name, environment))
+
+    def meant(self, alias: str, environment: str) -> tuple[str, ...]:
+        """The names among which one that is not known may have been meant."""
+        base = alias.partition(ADAPTER)[0]
+        known = base in self.routes or base in self.deployments
+        return self.with_adapters(base, environment) if known else self.names
 
     def release(self, environment: str, prompt: str) -> LiveRelease:
         """What is live of a prompt; raises NotFound with the nearest names, or telling that it is live elsewhere

@@ -1,6 +1,5 @@
 """Counters: how a limit is split, and what each part is called in the store that all gateways share. Pure."""
 
-import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
@@ -10,7 +9,7 @@ from tidegate.live.snapshot import ANY, LimitRule
 
 __all__ = ["Counted", "counter_name", "counts", "rule_name", "split_words"]
 
-_RULE = re.compile(r"^[a-z0-9._-]+")
+MODEL = "model"
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +25,12 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
 def counts(rule: LimitRule, words: Mapping[str, str]) -> bool:
     """Whether a call with these words (`key`, `model`, `environment`, and its tags) counts under the rule. A call that
-    lacks a word of `each` counts too, under its empty value: a limit is not left by leaving out a tag.
+    lacks a word of `each` counts too, under its empty value: a limit is not left by leaving out a tag. A model's rule
+    counts its LoRA adapters (`alias:adapter`) too.
     """
     for word, value in rule.match.items():
         found = words.get(word)
-        if found is None or (value not in (ANY, found)):
+        if found is None or (value not in (ANY, found) and not (word == MODEL and found.startswith(f"{value}:"))):
             return False
     return True
 
@@ -43,8 +43,7 @@ def counter_name(rule: LimitRule, words: Mapping[str, str]) -> str:
 
 def rule_name(counter: str) -> str:
     """The name of the rule that a counter belongs to."""
-    found = _RULE.match(counter)
-    return found[0] if found is not None else counter
+    return counter.partition("|")[0]
 
 
 def split_words(counter: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 from tidegate.kernel.money import Price, usd_text
 from tidegate.live.calls import CallRecord
 from tidegate.live.counting import counts
-from tidegate.live.plans import Candidate, Plan, Step, make_plan
+from tidegate.live.plans import Candidate, Plan, Step, make_plan, may_use
 from tidegate.live.snapshot import KeyGrant, LimitRule, Snapshot
 
 __all__ = [
@@ -128,7 +128,7 @@ def explain_route(
         excluded=tuple(ExcludedView(deployment=one.deployment, why=one.why) for one in plan.excluded),
         limits=tuple(rule.name for rule in snapshot.limits if _may_count(rule, asked, environment, key)),
         shadow=shadow,
-        refused=_refused(plan, key),
+        refused=_refused(snapshot, plan, key),
     )
 
 
@@ -187,11 +187,13 @@ def _may_count(rule: LimitRule, asked: str, environment: str, key: KeyGrant | No
     return counts(rule, {**key.tags, **words, "key": key.name})
 
 
-def _refused(plan: Plan, key: KeyGrant | None) -> str | None:
+def _refused(snapshot: Snapshot, plan: Plan, key: KeyGrant | None) -> str | None:
     if key is not None and key.revoked_at_ms is not None:
         return f"the key {key.name!r} is revoked"
-    if key is not None and key.models and not {plan.alias, plan.alias.partition(":")[0]}.intersection(key.models):
+    if key is not None and key.models and not may_use(snapshot, key.models, plan.alias):
         return f"the key {key.name!r} may use only {', '.join(key.models)}"
+    if not plan.known and plan.excluded:
+        return f"no model of {plan.alias!r} has that adapter"
     if not plan.known:
         return f"there is no route and no model {plan.alias!r}"
     return None if plan.steps else "no model is left that may be called"

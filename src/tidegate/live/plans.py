@@ -2,15 +2,32 @@
 plans with it, and `tidegate route explain` shows the same plan.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import cached_property
 
 import msgspec
 
+from tidegate.kernel.money import Price
 from tidegate.live.snapshot import Breaker, Choice, Deployment, Retry, Route, Snapshot
 
-__all__ = ["ADAPTER", "Candidate", "Excluded", "Plan", "Step", "make_plan", "make_shadow_plan"]
+__all__ = [
+    "ADAPTER",
+    "Candidate",
+    "Ceiling",
+    "Excluded",
+    "Plan",
+    "Step",
+    "adapters_of",
+    "make_plan",
+    "make_shadow_plan",
+    "may_use",
+]
 
 ADAPTER = ":"
+OPENAI = "//api.openai.com"
+
+Link = tuple[str, Route | None, tuple[Choice, ...]]
+"""One link of a chain before it is bounded: its name, its route if it is one, and what it may choose from."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -39,9 +56,21 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     breaker: Breaker = Breaker()
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole chain. `steps` is empty when nothing may be called; then `excluded` says why. `total_timeout_s` is the
-    longest that a candidate may take: all attempts together get no more.
+class Ceiling(msgspec.Struct, frozen=True):
+    """What the candidates of a plan have in common: the fewest output tokens that one allows (None: none says), the
+    most that one takes for an image, all their prices (None when one is unknown), and whether one is OpenAI's own.
+    """
+
+    output_tokens: int | None
+    image_tokens: int
+    prices: tuple[Price, ...] | None
+    openai: bool
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """The whole chain. `known` is False when the configuration has no such alias, model or adapter. `steps` is empty
+    when nothing may be called; then `excluded` says why. `total_timeout_s` is the longest that a candidate may take:
+    all attempts together get no more.
     """
 
     alias: str
@@ -55,18 +84,32 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Every candidate of every step: what a bound on the call's cost must cover."""
         return (candidate for step in self.steps for candidate in step.candidates)
 
+    @cached_property
+    def ceiling(self) -> Ceiling:
+        """Found once for all calls of this plan."""
+        deployments = [one.deployment for one in self.candidates]
+        prices = [one.price for one in deployments if one.price is not None]
+        return Ceiling(
+            output_tokens=min((one.max_output_tokens for one in deployments if one.max_output_tokens), default=None),
+            image_tokens=max((one.image_tokens for one in deployments), default=0),
+            prices=tuple(prices) if len(prices) == len(deployments) else None,
+            openai=any(one.provider == "azure" or OPENAI in one.base_url for one in deployments),
+        )
+
 
 def make_plan(snapshot: Snapshot, alias: str, environment: str, regions: tuple[str, ...] = ()) -> Plan:
     """Plan a call of `alias` (`alias:adapter` for a LoRA adapter) in an environment, for a key bound to `regions`.
 
     Fail closed: with regions, of the key's or of the asked route's, a deployment of another region or of none is
-    excluded from every step, fallbacks too.
+    excluded from every step, fallbacks too; a fallback's own regions narrow its step further.
     """
     base, adapter = _split(snapshot, alias)
     links = tuple(_chain(snapshot, base, environment))
-    bounds = tuple(frozenset(one) for one in (regions, _regions(snapshot, base)) if one)
+    of_call = tuple(frozenset(one) for one in (regions, _regions(snapshot, base)) if one)
     steps, excluded = [], []
     for name, route, choices in links:
+        narrower = route is not None and name != base and route.regions
+        bounds = (*of_call, frozenset(narrower)) if narrower else of_call
         candidates = []
         for choice in choices:
             found = _candidate(snapshot, choice, adapter, bounds)
@@ -87,7 +130,7 @@ def make_plan(snapshot: Snapshot, alias: str, environment: str, regions: tuple[s
             )
     return Plan(
         alias=alias,
-        known=bool(links),
+        known=bool(links) and (adapter is None or adapter in _adapters(snapshot, links)),
         steps=tuple(steps),
         excluded=tuple(excluded),
         total_timeout_s=max(
@@ -120,6 +163,16 @@ def make_shadow_plan(
     return Plan(alias=alias, known=True, steps=(step,) if candidates else (), excluded=excluded)
 
 
+def adapters_of(snapshot: Snapshot, alias: str, environment: str) -> tuple[str, ...]:
+    """The LoRA adapters that the configuration declares for an alias or model, its fallbacks included."""
+    return _adapters(snapshot, _chain(snapshot, alias, environment))
+
+
+def may_use(snapshot: Snapshot, names: Container[str], alias: str) -> bool:
+    """Whether a key with this list of models may use an alias: it is listed, or it is an adapter of a listed one."""
+    return alias in names or _split(snapshot, alias)[0] in names
+
+
 def _split(snapshot: Snapshot, alias: str) -> tuple[str, str | None]:
     """The alias and its adapter; a name that is there as it stands has none."""
     if ADAPTER not in alias or alias in snapshot.routes or alias in snapshot.deployments:
@@ -128,12 +181,22 @@ def _split(snapshot: Snapshot, alias: str) -> tuple[str, str | None]:
     return base, adapter
 
 
+def _adapters(snapshot: Snapshot, links: Iterable[Link]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for _, _, choices in links:
+        for choice in choices:
+            one = snapshot.deployments.get(choice.deployment)
+            if one is not None:
+                found.update(dict.fromkeys(one.adapters))
+    return tuple(found)
+
+
 def _regions(snapshot: Snapshot, alias: str) -> tuple[str, ...]:
     route = snapshot.routes.get(alias)
     return route.regions if route else ()
 
 
-def _chain(snapshot: Snapshot, alias: str, environment: str) -> Iterator[tuple[str, Route | None, tuple[Choice, ...]]]:
+def _chain(snapshot: Snapshot, alias: str, environment: str) -> Iterator[Link]:
     """The asked route, then its fallbacks in order, each once; a fallback's own fallbacks are not followed."""
     seen: set[str] = set()
     first = snapshot.routes.get(alias)

@@ -1,5 +1,6 @@
 """Who is left alone, and for how long."""
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -12,8 +13,7 @@ BREAKER = Breaker(failures=3, open_s=10.0)
 
 def fail(health: Health, now_s: float, times: int = 1) -> None:
     for _ in range(times):
-        health.begin()
-        health.failed(now_s, BREAKER)
+        health.failed(now_s, BREAKER, health.begin())
 
 
 def test_after_failures_in_a_row_it_opens_then_lets_one_call_try() -> None:
@@ -23,10 +23,56 @@ def test_after_failures_in_a_row_it_opens_then_lets_one_call_try() -> None:
     fail(health, 100.0)
     assert (health.state(100.0), health.blocked(109.9, None)) == (OPEN, "breaker_open")
     assert (health.state(110.0), health.blocked(110.0, None)) == (HALF_OPEN, None)
-    health.begin()
+    trial = health.begin()
     assert health.blocked(110.0, None) == "breaker_open"  # one alone tries
-    health.well(110.5, 500.0)
+    health.well(110.5, 500.0, trial)
     assert health.state(110.5) == CLOSED
+
+
+@pytest.mark.parametrize("how", ["well", "failed", "limited", "left", "unasked"])
+def test_the_end_of_an_older_call_neither_lets_a_second_one_try_nor_decides(how: str) -> None:
+    health = Health()
+    older = health.begin()
+    fail(health, 100.0, 3)
+    trial = health.begin()
+    assert (older, trial > 0) == (0, True)
+    if how == "well":
+        health.well(110.0, 1.0, older)
+    elif how == "failed":
+        health.failed(110.0, BREAKER, older)
+    elif how == "limited":
+        health.limited(110.0, 0.0, older)
+    else:
+        getattr(health, how)(older)
+    assert health.state(110.0) == HALF_OPEN
+    assert health.blocked(110.0, None) == "breaker_open"
+    health.well(111.0, 1.0, trial)
+    assert (health.state(111.0), health.in_flight) == (CLOSED, 0)
+
+
+def test_a_trial_that_a_good_probe_overtook_does_not_end_the_next_trial() -> None:
+    health = Health()
+    fail(health, 0.0, 3)
+    overtaken = health.begin()
+    health.probed_well(10.0, answered=True)
+    fail(health, 20.0, 3)
+    trial = health.begin()
+    health.failed(30.0, BREAKER, overtaken)
+    assert (health.blocked(30.0, None), health.state(30.0)) == ("breaker_open", HALF_OPEN)
+    health.well(31.0, 1.0, trial)
+    assert health.state(31.0) == CLOSED
+
+
+def test_being_limited_is_no_failure_and_cools() -> None:
+    health = Health()
+    for asked_s in (3.0, None, 0.25):
+        for _ in range(5):
+            health.limited(100.0, asked_s, health.begin())
+    assert (health.state(100.0), health.failures, health.in_flight) == (CLOSED, 0, 0)
+    assert (health.blocked(102.9, None), health.blocked(103.1, None)) == ("cooling", None)
+    other = Health()
+    other.limited(0.0, None, other.begin())
+    assert (other.blocked(0.4, None), other.blocked(0.6, None)) == ("cooling", None)
 
 
 def test_each_opening_in_a_row_lasts_longer_up_to_a_cap() -> None:
@@ -63,7 +109,7 @@ def test_a_slow_one_is_tried_again_when_its_slowness_is_long_ago() -> None:
     health.begin()
     health.well(0.0, 4000.0)
     assert health.latency_ms(0.0) == 4000.0
-    assert health.latency_ms(600.0) < 1.0
+    assert (health.latency_ms(600.0) or 0.0) < 1.0
 
 
 def test_a_probe_that_fails_counts_like_a_call() -> None:
@@ -78,19 +124,22 @@ def test_a_probe_that_fails_counts_like_a_call() -> None:
 def test_a_good_probe_while_a_call_tries_does_not_end_the_call() -> None:
     health = Health()
     fail(health, 0.0, 3)
-    health.begin()
+    trial = health.begin()
     health.probed_well(5.0, answered=True)
     assert (health.in_flight, health.state(5.0), health.blocked(5.0, None)) == (1, CLOSED, None)
-    health.failed(6.0, BREAKER)
+    health.failed(6.0, BREAKER, trial)
     assert (health.in_flight, health.state(6.0), health.failures) == (0, CLOSED, 1)
 
 
 class Life(RuleBasedStateMachine):
-    """Calls come and go; the count in flight is right, and an open breaker lets nobody through before its time."""
+    """Calls come and go, the oldest not first; the count in flight is right, an open breaker lets nobody through before
+    its time, and a half-open one a single call.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.health, self.now_s, self.calls = Health(), 0.0, 0
+        self.health, self.now_s = Health(), 0.0
+        self.calls: list[int] = []
 
     @rule(seconds=st.floats(0, 30))
     def wait(self, seconds: float) -> None:
@@ -99,20 +148,29 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.health.blocked(self.now_s, 4) is None)
     @rule()
     def call(self) -> None:
-        assert self.health.state(self.now_s) != OPEN
-        self.health.begin()
-        self.calls += 1
+        state = self.health.state(self.now_s)
+        assert state != OPEN
+        trial = self.health.begin()
+        assert (trial > 0) == (state == HALF_OPEN)
+        self.calls.append(trial)
+        if trial:
+            assert self.health.blocked(self.now_s, None) == "breaker_open"
 
-    @precondition(lambda self: self.calls > 0)
-    @rule(how=st.sampled_from(["well", "failed", "left"]))
-    def end(self, how: str) -> None:
-        self.calls -= 1
+    @precondition(lambda self: self.calls)
+    @rule(how=st.sampled_from(["well", "failed", "limited", "left"]), which=st.integers(0, 3))
+    def end(self, how: str, which: int) -> None:
+        trial = self.calls.pop(which % len(self.calls))
+        before = self.health.state(self.now_s)
         if how == "well":
-            self.health.well(self.now_s, 10.0)
+            self.health.well(self.now_s, 10.0, trial)
         elif how == "failed":
-            self.health.failed(self.now_s, BREAKER)
+            self.health.failed(self.now_s, BREAKER, trial)
+        elif how == "limited":
+            self.health.limited(self.now_s, 0.1, trial)
         else:
-            self.health.left()
+            self.health.left(trial)
+        if not trial and before != CLOSED:
+            assert self.health.state(self.now_s) == before
 
     @rule(answered=st.booleans())
     def probed_well(self, answered: bool) -> None:
@@ -127,7 +185,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def counted(self) -> None:
-        assert self.health.in_flight == self.calls <= 4
+        assert self.health.in_flight == len(self.calls) <= 4
 
 
 TestLife = Life.TestCase

@@ -151,7 +151,7 @@ async def test_azure_is_asked_at_its_own_path(lab: Lab, base_url: str, version: 
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [(200, "well"), (401, "well"), (404, "well"), (302, "ill"), (429, "ill"), (500, "ill"), (503, "ill")],
+    [(200, "well"), (401, "well"), (404, "well"), (302, "ill"), (429, "well"), (500, "ill"), (503, "ill")],
 )
 async def test_a_status_is_judged_as_a_calls_is(lab: Lab, status: int, outcome: str) -> None:
     lab.status = status
@@ -228,8 +228,9 @@ async def test_what_cannot_be_called_is_not_probed(lab: Lab) -> None:
     assert (lab.requests, lab.probes.totals) == ([], {})
 
 
-async def test_a_gateway_that_stops_says_nothing_of_its_upstreams(lab: Lab) -> None:
-    lab.fault = ProviderFailed("The gateway is shutting down.", code="shutting_down")
+@pytest.mark.parametrize("code", ["shutting_down", "upstream_not_allowed"])
+async def test_what_is_no_fault_of_its_own_says_nothing_of_an_upstream(lab: Lab, code: str) -> None:
+    lab.fault = ProviderFailed("It was not asked.", code=code)
     await lab.run(3)
     assert lab.probes.totals == {}
     assert lab.board.of("main").failures == 0

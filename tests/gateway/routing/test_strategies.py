@@ -71,6 +71,23 @@ def test_latency_prefers_the_quick_and_the_unknown_first() -> None:
     assert names(rank("latency", given_, seen, Question(1))) == ["c", "b", "a"]
 
 
+def test_latency_spreads_calls_over_those_that_never_answered() -> None:
+    given_ = [a_candidate("a"), a_candidate("b"), a_candidate("c")]
+    busy = dict.fromkeys("abc", 0)
+    for number in range(100):
+        seen = {name: View(in_flight=count) for name, count in busy.items()}
+        busy[names(rank("latency", given_, seen, Question(number)))[0]] += 1
+    assert sorted(busy.values()) == [33, 33, 34]
+
+
+def test_latency_asks_the_unknown_once_and_waits_for_its_first_answer() -> None:
+    given_ = [a_candidate("known"), a_candidate("new")]
+    idle, busy = View(latency_ms=20.0), View(in_flight=1, latency_ms=40.0)
+    assert names(rank("latency", given_, {"known": idle, "new": View()}, Question(1)))[0] == "new"
+    assert names(rank("latency", given_, {"known": idle, "new": View(in_flight=2)}, Question(1)))[0] == "known"
+    assert names(rank("latency", given_, {"known": busy, "new": View(in_flight=1)}, Question(1)))[0] == "new"
+
+
 def test_a_conversation_stays_where_its_prefix_is_until_that_one_is_too_busy() -> None:
     given_ = [a_candidate(name) for name in "abcd"]
     homes: dict[int, set[str]] = {}

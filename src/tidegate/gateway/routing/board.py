@@ -2,27 +2,33 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
-from tidegate.gateway.call import Call
+from tidegate.gateway.call import Call, Reply
 from tidegate.gateway.routing.health import Health
-from tidegate.gateway.routing.retries import RetryBudget
+from tidegate.gateway.routing.retries import RetryBudget, retry_after_s
 from tidegate.gateway.routing.strategies import Question, View, rank
+from tidegate.kernel.errors import TidegateError
 from tidegate.live.plans import Candidate, Step
+from tidegate.live.snapshot import Breaker
 
 __all__ = ["HealthBoard"]
 
 PREFIX_BYTES = 1024
 PREFIX_FIELDS = ("system", "instructions", "messages", "input", "prompt")
 NO_RAW = msgspec.Raw()
+LIMITED = 429
+BUSY = (503, 529)
 
 
 class HealthBoard:
     """Lives as long as the process: a new Snapshot does not make an ill deployment well."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, draw: Callable[[], float] = random.random) -> None:
+        self.rerouted: dict[str, dict[str, int]] = {}
+        """By alias: how many attempts were a `retry`, and how many calls a `fallback` served."""
         self.clock = clock
         self.draw = draw
         self._health: dict[str, Health] = {}
@@ -42,15 +48,52 @@ class HealthBoard:
             found = self._budgets[alias] = RetryBudget()
         return found
 
-    def forget(self, alive: Iterable[str]) -> None:
-        """Keep only these deployments."""
-        kept = frozenset(alive)
-        self._health = {name: one for name, one in self._health.items() if name in kept or one.in_flight}
-
     def states(self) -> dict[str, str]:
         """The state of each breaker: closed, open or half_open."""
         now_s = self.clock()
         return {name: one.state(now_s) for name, one in self._health.items()}
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """How the requests to each deployment ended since the process began."""
+        return {
+            name: {
+                "answered": one.answered_total,
+                "failed": one.failed_total,
+                "limited": one.limited_total,
+                "left": one.left_total,
+            }
+            for name, one in self._health.items()
+        }
+
+    def in_flight(self) -> dict[str, int]:
+        """How many requests to each deployment are under way."""
+        return {name: one.in_flight for name, one in self._health.items()}
+
+    def count(self, alias: str, what: str) -> None:
+        """Count a `retry` or a `fallback`."""
+        counted = self.rerouted.setdefault(alias, {})
+        counted[what] = counted.get(what, 0) + 1
+
+    def refused(self, health: Health, reply: Reply, breaker: Breaker, trial: int) -> None:
+        """Note an answer with an error that another attempt may mend. 429 is no failure: whoever says it lives."""
+        now_s = self.clock()
+        if reply.status == LIMITED:
+            health.limited(now_s, retry_after_s(dict(reply.headers), time.time()), trial)
+            return
+        health.failed(now_s, breaker, trial)
+        if reply.status in BUSY:
+            asked_s = retry_after_s(dict(reply.headers), time.time())
+            if asked_s is not None:
+                health.cool(now_s, asked_s)
+
+    def broken(self, health: Health, error: TidegateError, breaker: Breaker, trial: int) -> None:
+        """Note an attempt without an answer."""
+        if error.code == "shutting_down":
+            health.left(trial)
+        elif error.code == "upstream_not_allowed":
+            health.unasked(trial)
+        else:
+            health.failed(self.clock(), breaker, trial)
 
     def ordered(self, call: Call, step: Step) -> list[Candidate]:
         """The step's candidates in the order of its strategy, for this call."""

@@ -25,6 +25,9 @@ __all__ = ["ILL", "WELL", "Probes", "Reaching"]
 log = logging.getLogger(__name__)
 
 WELL, ILL = "well", "ill"
+LIMITED = 429
+BLAMELESS = ("shutting_down", "upstream_not_allowed")
+"""Faults that tell nothing of a deployment's health."""
 LONGEST_S = 10.0
 JITTER = 0.2
 
@@ -106,7 +109,7 @@ class Probes:
         except TimeoutError:
             well = False
         except ProviderFailed as error:
-            if error.code == "shutting_down":
+            if error.code in BLAMELESS:
                 return
             well = False
         now_s = self._board.clock()
@@ -123,7 +126,8 @@ class Probes:
             return True
         exchange = await self._upstreams.send(target, request, streaming=False)
         try:
-            return exchange.status not in RETRYABLE and not 300 <= exchange.status < 400
+            status = exchange.status
+            return status == LIMITED or (status not in RETRYABLE and not 300 <= status < 400)
         finally:
             exchange.release()
 

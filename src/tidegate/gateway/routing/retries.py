@@ -4,16 +4,34 @@ import email.utils
 import math
 from collections.abc import Mapping
 
-from tidegate.kernel.errors import Invalid, ProviderFailed, ProviderTimeout, ProviderUnreachable, TidegateError
+from tidegate.kernel.errors import ProviderFailed, ProviderTimeout, ProviderUnreachable, TidegateError
 from tidegate.live.snapshot import Retry
 
-__all__ = ["RETRYABLE", "RetryBudget", "backoff_s", "elsewhere", "may_be_billed", "retry_after_s", "word_of"]
+__all__ = [
+    "AGAIN",
+    "DONE",
+    "ELSEWHERE",
+    "FIRST_ERROR",
+    "RETRYABLE",
+    "RetryBudget",
+    "backoff_s",
+    "may_be_billed",
+    "retry_after_s",
+    "told_by_error",
+    "told_by_status",
+    "word_of",
+]
 
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same request may be answered: by the same server later, or by another one now."""
+DONE, ELSEWHERE, AGAIN = 0, 1, 2
+"""What an attempt's end leaves to do: nothing; ask another one; ask another one, or the same again."""
+FIRST_ERROR = 400
+"""Statuses from here on are no answers."""
 WINDOW_S = 10.0
 ALWAYS = 3.0
 
+_PASSING = frozenset({"provider_timeout", "provider_unreachable", "provider_cut", "provider_error"})
 _WORDS = {
     "provider_timeout": "timeout",
     "provider_unreachable": "unreachable",
@@ -82,11 +100,29 @@ def retry_after_s(headers: Mapping[bytes, bytes], now_unix_s: float) -> float | 
     return max(0.0, found) if math.isfinite(found) else None
 
 
-def elsewhere(error: TidegateError) -> bool:
-    """Whether another deployment may do what this one could not."""
-    if isinstance(error, ProviderFailed):
-        return error.code != "shutting_down"
-    return isinstance(error, Invalid)
+def told_by_status(status: int, said: bytes | None) -> int:
+    """What an answer of this status leaves to do: DONE, ELSEWHERE or AGAIN.
+
+    `said` is its `x-should-retry`, which OpenAI's own clients put above the status: with `true` every error may be
+    asked again, with `false` none at the same deployment. The word is about that one; another may still answer.
+    https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py (read 2026-11)
+    """
+    if status < FIRST_ERROR:
+        return DONE
+    if said == b"true":
+        return AGAIN
+    if status not in RETRYABLE:
+        return DONE
+    return ELSEWHERE if said == b"false" else AGAIN
+
+
+def told_by_error(error: TidegateError) -> int:
+    """What an attempt that ended so leaves to do. A wrong address, key or answer will be no better the next time."""
+    if error.code == "shutting_down":
+        return DONE
+    if isinstance(error, ProviderFailed) and error.code in _PASSING:
+        return AGAIN
+    return ELSEWHERE
 
 
 def may_be_billed(error: TidegateError) -> bool:

@@ -2,7 +2,8 @@
 
 weighted         by weight; who names a unit always gets the same, and a growing weight only ever gains units
 least_busy       the fewest calls in flight for its weight
-latency          the lowest latency to expect, see `Health.latency_ms`
+latency          the lowest latency to expect, see `Health.latency_ms`; one that never answered is asked when it is
+                 idle, and counts like the others' mean for each call that it has under way
 prefix_affinity  whoever served this beginning of a conversation before, so that its prefix cache hits; a busy one
                  passes it on (consistent hashing with bounded loads, arXiv:1608.01350)
 priority         the lowest number first, by weight among equals
@@ -25,10 +26,10 @@ EXPECTED_OUTPUT_TOKENS = 256
 
 
 class View(msgspec.Struct, frozen=True):
-    """What is known of a candidate at this moment."""
+    """What is known of a candidate at this moment; `latency_ms` None: it never answered yet."""
 
     in_flight: int = 0
-    latency_ms: float = 0.0
+    latency_ms: float | None = None
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -71,7 +72,16 @@ def _least_busy(candidates: Sequence[Candidate], views: Mapping[str, View], ques
 
 def _latency(candidates: Sequence[Candidate], views: Mapping[str, View], question: Question) -> Key:
     unit = f"{question.draw}".encode()
-    return lambda one: (views[one.deployment.name].latency_ms, _drawn(unit, one))
+    seen = [views[one.deployment.name] for one in candidates]
+    each_ms = [view.latency_ms / (view.in_flight + 1) for view in seen if view.latency_ms is not None]
+    mean_ms = sum(each_ms) / len(each_ms) if each_ms else 1.0
+
+    def key(one: Candidate) -> tuple[float, ...]:
+        view = views[one.deployment.name]
+        expected_ms = view.latency_ms if view.latency_ms is not None else mean_ms * view.in_flight
+        return expected_ms, _drawn(unit, one)
+
+    return key
 
 
 def _prefix_affinity(candidates: Sequence[Candidate], views: Mapping[str, View], question: Question) -> Key:

@@ -9,6 +9,7 @@ import msgspec
 
 from tidegate.gateway.call import JSON_HEADER, Call, Handler, Reply
 from tidegate.kernel.errors import NotFound
+from tidegate.live.plans import may_use
 from tidegate.live.prompts import LivePrompt, LivePrompts
 from tidegate.live.snapshot import KeyGrant
 
@@ -40,8 +41,8 @@ class Listing:
 
 def _models(call: Call, grant: KeyGrant) -> list[dict[str, object]]:
     world = call.world
-    names = dict.fromkeys([*world.routes, *world.deployments])
-    names = dict.fromkeys(name for name in names if not grant.models or name in grant.models)
+    found = [model for name in world.names for model in world.with_adapters(name, grant.environment)]
+    names = [name for name in dict.fromkeys(found) if not grant.models or may_use(world.snapshot, grant.models, name)]
     live = world.snapshot.releases.get(grant.environment, {})
     prompts = [f"prompt:{name}" for name in live if not grant.prompts or name in grant.prompts]
     created = world.snapshot.written_at_ms // 1000

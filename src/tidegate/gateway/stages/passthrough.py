@@ -21,7 +21,7 @@ from tidegate.gateway.routing.board import HealthBoard
 from tidegate.gateway.routing.health import Health
 from tidegate.gateway.routing.retries import RETRYABLE, may_be_billed, word_of
 from tidegate.kernel.errors import Forbidden, Invalid, NotFound, ProviderFailed, TidegateError, Unavailable
-from tidegate.live.plans import Candidate, Step
+from tidegate.live.plans import Candidate, Step, may_use
 from tidegate.live.snapshot import Deployment
 
 __all__ = ["Choose", "PassOn"]
@@ -29,7 +29,9 @@ __all__ = ["Choose", "PassOn"]
 MAX_NAME = 256
 PASSED = (b"content-type", b"content-disposition", b"content-encoding")
 NOT_CONNECTED = ("upstream_not_allowed", "upstream_not_resolved")
-SHUTTING_DOWN = "shutting_down"
+
+Attempt = tuple[Health, int, float]
+"""Whose health it tells of, the number that `Health.begin` gave it, and when it began (time.perf_counter)."""
 
 
 class Choose:
@@ -43,7 +45,7 @@ class Choose:
         call.model_requested = alias[:MAX_NAME]
         grant = call.grant
         assert grant is not None
-        if grant.models and alias not in grant.models:
+        if grant.models and not may_use(call.world.snapshot, grant.models, alias):
             raise Forbidden(
                 f"The key {grant.name!r} may not use the model {alias[:MAX_NAME]!r}.",
                 mend=f"It may use: {', '.join(grant.models)}.",
@@ -53,8 +55,9 @@ class Choose:
         plan = call.plan = call.world.plan(alias, grant.environment, grant.regions)
         call.route = alias
         if not plan.known:
-            known = (*call.world.routes, *(name for name in call.world.deployments if name not in call.world.routes))
-            raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+            raise NotFound(
+                "model", alias, known=call.world.meant(alias, grant.environment), param="model", code="model_not_found"
+            )
         if not plan.steps:
             why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
             raise Forbidden(
@@ -125,31 +128,27 @@ class PassOn:
         )
         call.attempts += 1
         health = self._board.of(candidate.deployment.name)
-        began_s = self._board.clock()
-        health.begin()
+        began_s = time.perf_counter()
+        trial = health.begin()
         try:
             patient = copy.copy(target)  # an image may take as long to begin as it takes
             patient.first_token_timeout_s = target.total_timeout_s
             exchange = await self._upstreams.send(patient, (head, *pieces), streaming=True)
-            reply = await self._read(call, candidate, exchange, health)
+            reply = await self._read(call, candidate, exchange, (health, trial, began_s))
         except ProviderFailed as error:
-            if error.code == SHUTTING_DOWN:
-                health.left()
-            else:
-                health.failed(self._board.clock(), step.breaker)
+            self._board.broken(health, error, step.breaker, trial)
             raise
         except BaseException:
-            health.left()
+            health.left(trial)
             raise
-        now_s = self._board.clock()
         call.trace.append(f"{candidate.deployment.name}:{reply.status}")
         if reply.status in RETRYABLE:
-            health.failed(now_s, step.breaker)
+            self._board.refused(health, reply, step.breaker, trial)
         elif reply.events is None:
-            health.well(now_s, (now_s - began_s) * 1000)
+            health.well(self._board.clock(), (time.perf_counter() - began_s) * 1000, trial)
         return reply
 
-    async def _read(self, call: Call, candidate: Candidate, exchange: Exchange, health: Health) -> Reply:
+    async def _read(self, call: Call, candidate: Candidate, exchange: Exchange, attempt: Attempt) -> Reply:
         streamed = False
         try:
             status, headers = exchange.status, exchange.headers
@@ -164,12 +163,13 @@ class PassOn:
                 note_used(call, body)
                 return Reply(status, passed, body)
             streamed = True
-            return Reply(status, passed, events=self._events(call, exchange, health))
+            return Reply(status, passed, events=self._events(call, exchange, attempt))
         finally:
             if not streamed:
                 exchange.release()
 
-    async def _events(self, call: Call, exchange: Exchange, health: Health) -> AsyncGenerator[bytes, None]:
+    async def _events(self, call: Call, exchange: Exchange, attempt: Attempt) -> AsyncGenerator[bytes, None]:
+        health, trial, began_s = attempt
         whole = False
         try:
             async for chunk in exchange.chunks():
@@ -180,9 +180,9 @@ class PassOn:
         finally:
             exchange.release()
             if whole and call.first_token_s is not None:
-                health.well(self._board.clock(), (call.first_token_s - call.started_s) * 1000)
+                health.well(self._board.clock(), (call.first_token_s - began_s) * 1000, trial)
             else:
-                health.left()
+                health.left(trial)
 
 
 def _model(call: Call) -> str:

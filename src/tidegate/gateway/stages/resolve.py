@@ -7,6 +7,7 @@ import msgspec
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.kernel.errors import Forbidden, Invalid, NotFound
 from tidegate.live.assignment import assign
+from tidegate.live.plans import may_use
 from tidegate.live.snapshot import PromptVersion
 from tidegate.templates.compile import CompiledPrompt
 
@@ -45,7 +46,9 @@ class Resolve:
             alias = self._prompt(call, model[len(PROMPT) :])
         else:
             alias = model
-            _allowed(call, "model", model, call.grant.models if call.grant else ())
+            models = call.grant.models if call.grant else ()
+            if models and not may_use(call.world.snapshot, models, model):
+                raise _not_allowed(call, "model", model, models)
             if "variables" in payload:
                 raise Invalid(
                     "`variables` go with a prompt, and the model asked for is none.",
@@ -67,7 +70,8 @@ class Resolve:
         name, pins, pinned = asked.partition("@")
         grant, world = call.grant, call.world
         assert grant is not None
-        _allowed(call, "prompt", name, grant.prompts)
+        if grant.prompts and name not in grant.prompts:
+            raise _not_allowed(call, "prompt", name, grant.prompts)
         release = world.release(grant.environment, name)
         call.prompt = name
         chosen = pinned if pins else assign(release.arms, release.salt, call.unit or call.call_id)
@@ -136,15 +140,14 @@ def _unit(call: Call) -> None:
         call.unit = user[:MAX_NAME] if user else None
 
 
-def _allowed(call: Call, kind: str, name: str, names: tuple[str, ...]) -> None:
-    if names and name not in names:
-        key = call.grant.name if call.grant else ""
-        raise Forbidden(
-            f"The key {key!r} may not use the {kind} {name!r}.",
-            mend=f"It may use: {', '.join(names)}.",
-            code=f"{kind}_not_allowed",
-            param="model",
-        )
+def _not_allowed(call: Call, kind: str, name: str, names: tuple[str, ...]) -> Forbidden:
+    key = call.grant.name if call.grant else ""
+    return Forbidden(
+        f"The key {key!r} may not use the {kind} {name!r}.",
+        mend=f"It may use: {', '.join(names)}.",
+        code=f"{kind}_not_allowed",
+        param="model",
+    )
 
 
 def _weave(call: Call, version: PromptVersion, compiled: CompiledPrompt, variables: dict[str, object]) -> None:
@@ -199,8 +202,9 @@ def _plan(call: Call, alias: str) -> None:
         return
     world = call.world
     if not plan.known:
-        known = (*world.routes, *(name for name in world.deployments if name not in world.routes))
-        raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+        raise NotFound(
+            "model", alias, known=world.meant(alias, grant.environment), param="model", code="model_not_found"
+        )
     why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
     raise Forbidden(
         f"No deployment of the model {alias!r} may take this call ({why}).",

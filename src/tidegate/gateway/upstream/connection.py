@@ -1,7 +1,7 @@
 """One connection to an upstream: writes a request, reads one response at a time, whole or piece by piece."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import httptools
@@ -16,11 +16,12 @@ MAX_HEAD_BYTES = 256 << 10
 
 
 class Connection(asyncio.Protocol):
-    """A kept-alive HTTP/1.1 connection. One exchange at a time: `send`, then `head` + `chunks`, or `whole`.
+    """A kept-alive HTTP/1.1 connection. One exchange at a time: `send`, then `head` and `piece` by piece or `pour`, or
+    `whole`.
 
     Reading pauses when a slow client leaves more than HIGH_WATER_BYTES unread. The pool's sweeper watches `touched`
-    (loop time of the last byte, seconds), `answered` (the body has begun) and `waiter` (somebody waits for the
-    upstream).
+    (loop time of the last byte, seconds), `answered` (the body has begun), `waiter` (somebody waits for the upstream)
+    and `held` (who takes what is poured is the slow one).
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -28,6 +29,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.closed = False
         self.touched = 0.0
+        self.held = False
         self.waiter: asyncio.Future[None] | None = None
         self._name = ""
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -48,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._received = False
         self._want_whole = False
         self._headed = False
+        self._take_on: Callable[[bytes], bool] | None = None
         self.answered = False
 
     @property
@@ -89,15 +92,35 @@ class Connection(asyncio.Protocol):
         await self.ended()
         return self._take()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; raises ProviderFailed when it breaks off."""
-        while True:
-            if self._parts:
-                yield self._take()
-            elif self.complete:
-                return
-            else:
-                await self._wait()
+    async def piece(self) -> bytes:
+        """The next piece of the body, empty at its end; raises ProviderFailed when it breaks off."""
+        while not self._parts:
+            if self.complete:
+                return b""
+            await self._wait()
+        return self._take()
+
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """Hand the body to `take` as it arrives; when that returns True, read no more until `go_on`. Raises
+        ProviderFailed when it breaks off, and what `take` raises.
+        """
+        if self._parts and take(self._take()):
+            self._hold_on()
+        if self.complete:
+            return
+        self._take_on = take
+        try:
+            await self._wait()
+        finally:
+            self._take_on = None
+
+    def go_on(self) -> None:
+        """Read on after a `take` that returned True."""
+        if self.held:
+            self.held = False
+            self.touched = self.loop.time()
+            if self.transport is not None and not self.closed:
+                self.transport.resume_reading()
 
     def fail(self, error: ProviderFailed) -> None:
         """End the exchange with an error and close the connection."""
@@ -162,7 +185,9 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._misread(error)
             return
-        if self.waiter is not None and (self.complete or not self._want_whole):
+        if self._take_on is not None:
+            self._hand_over(self._take_on)
+        elif self.waiter is not None and (self.complete or not self._want_whole):
             self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -181,6 +206,23 @@ class Connection(asyncio.Protocol):
                     f"The upstream {self._name!r} closed the connection before it answered.", mend="Try again."
                 )
         self._wake()
+
+    def _hand_over(self, take: Callable[[bytes], bool]) -> None:
+        try:
+            if self._parts and take(self._take()):
+                self._hold_on()
+        except BaseException as error:
+            self._take_on = None
+            if self.waiter is not None and not self.waiter.done():
+                self.waiter.set_exception(error)
+            return
+        if self.complete:
+            self._wake()
+
+    def _hold_on(self) -> None:
+        if self.transport is not None and not self.closed and not self.complete:
+            self.held = True
+            self.transport.pause_reading()
 
     def _misread(self, error: Exception) -> None:
         if self.complete:

@@ -1,7 +1,7 @@
 """The pool: finds or opens a connection for an exchange, watches its deadline, takes it back when it is clean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from tidegate.gateway.upstream.connection import Connection
 from tidegate.gateway.upstream.resolver import Resolver, not_allowed
@@ -21,16 +21,25 @@ class Exchange:
     `chunks`, then `release`.
     """
 
-    __slots__ = ("_pool", "connection", "deadline_s", "first_limit_s", "streaming", "target")
+    __slots__ = ("_pool", "connection", "deadline_s", "first_limit_s", "first_s", "streaming", "target", "total_s")
 
-    def __init__(self, pool: "Pool", target: Target, connection: Connection, streaming: bool) -> None:
+    def __init__(
+        self, pool: "Pool", target: Target, connection: Connection, streaming: bool, within_s: float | None
+    ) -> None:
         self._pool = pool
         self.target = target
         self.connection = connection
         self.streaming = streaming
         now = pool.loop.time()
-        self.deadline_s = now + target.total_timeout_s
-        self.first_limit_s = now + target.first_token_timeout_s
+        self.total_s = target.total_timeout_s
+        self.first_s = target.first_token_timeout_s
+        if within_s is not None:
+            if streaming:
+                self.first_s = min(self.first_s, within_s)
+            else:
+                self.total_s = min(self.total_s, within_s)
+        self.deadline_s = now + self.total_s
+        self.first_limit_s = now + self.first_s
 
     @property
     def status(self) -> int:
@@ -44,9 +53,22 @@ class Exchange:
         """The whole body; raises ProviderFailed."""
         return await self.connection.whole()
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives."""
-        return self.connection.chunks()
+        while piece := await self.connection.piece():
+            yield piece
+
+    async def piece(self) -> bytes:
+        """The next piece of the body, empty at its end; raises ProviderFailed."""
+        return await self.connection.piece()
+
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """See `gateway.events.Source`."""
+        await self.connection.pour(take)
+
+    def go_on(self) -> None:
+        """See `gateway.events.Source`."""
+        self.connection.go_on()
 
     def release(self) -> None:
         """Give the connection back: kept when the response was read to its end, closed otherwise (which cancels the
@@ -72,17 +94,28 @@ class Pool:
         self._busy: set[Exchange] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def send(self, target: Target, request: bytes | Sequence[bytes | memoryview], *, streaming: bool) -> Exchange:
-        """Send a request; returns once the response's head is there, when not streaming the whole. Raises
-        ProviderFailed.
+    async def send(
+        self,
+        target: Target,
+        request: bytes | Sequence[bytes | memoryview],
+        *,
+        streaming: bool,
+        within_s: float | None = None,
+    ) -> Exchange:
+        """Send a request; returns once the response's head is there, when not streaming the whole, and within so many
+        seconds, connecting included (a stream must have begun by then). Raises ProviderFailed.
 
         A kept connection that turns out to be closed before any byte of the answer is replaced by a fresh one, once.
         """
         kept = self._kept(target)
         while True:
-            connection = kept or await self._open(target)
-            kept = None
-            exchange = Exchange(self, target, connection, streaming)
+            if kept is None:
+                opened_s = self.loop.time()
+                connection = await self._open(target, within_s)
+                within_s = None if within_s is None else within_s - (self.loop.time() - opened_s)
+            else:
+                connection, kept = kept, None
+            exchange = Exchange(self, target, connection, streaming, within_s)
             self._busy.add(exchange)
             if self._sweeper is None:
                 self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
@@ -152,10 +185,11 @@ class Pool:
                 return connection
         return None
 
-    async def _open(self, target: Target) -> Connection:
+    async def _open(self, target: Target, within_s: float | None = None) -> Connection:
         if not self.allows(target.host):
             raise not_allowed(target, "its host is not in policies.allowed_hosts")
-        until_s = self.loop.time() + target.connect_timeout_s
+        limit_s = target.connect_timeout_s if within_s is None else max(0.0, min(target.connect_timeout_s, within_s))
+        until_s = self.loop.time() + limit_s
         try:
             async with asyncio.timeout_at(until_s):
                 addresses = await self.resolver.addresses(target)
@@ -163,7 +197,7 @@ class Pool:
         except TimeoutError as error:
             self.resolver.forget(target.host)
             raise ProviderTimeout(
-                f"The upstream {target.name!r} did not accept a connection within {target.connect_timeout_s:g} s.",
+                f"The upstream {target.name!r} did not accept a connection within {round(limit_s, 2):g} s.",
                 mend="Check base_url and the network, or raise timeouts.connect_s.",
             ) from error
         except OSError as error:
@@ -219,14 +253,14 @@ class Pool:
 
 def _overdue(exchange: Exchange, now: float) -> ProviderTimeout | None:
     target, connection = exchange.target, exchange.connection
-    if connection.waiter is None:
+    if connection.waiter is None or connection.held:
         return None  # nobody waits for the upstream: the client is the slow one
     if now > exchange.deadline_s:
-        return _late(target, "finish", target.total_timeout_s, "total_s")
+        return _late(target, "finish", exchange.total_s, "total_s")
     if not exchange.streaming:
         return None
     if not connection.answered and now > exchange.first_limit_s:
-        return _late(target, "begin to answer", target.first_token_timeout_s, "first_token_s")
+        return _late(target, "begin to answer", exchange.first_s, "first_token_s")
     if connection.answered and now - connection.touched > target.idle_timeout_s:
         return _late(target, "go on with its answer", target.idle_timeout_s, "idle_s")
     return None
@@ -234,6 +268,6 @@ def _overdue(exchange: Exchange, now: float) -> ProviderTimeout | None:
 
 def _late(target: Target, what: str, limit_s: float, setting: str) -> ProviderTimeout:
     return ProviderTimeout(
-        f"The upstream {target.name!r} did not {what} within {limit_s:g} s.",
+        f"The upstream {target.name!r} did not {what} within {round(limit_s, 2):g} s.",
         mend=f"Check its load, or raise timeouts.{setting}.",
     )

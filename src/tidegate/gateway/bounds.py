@@ -5,14 +5,15 @@ its own (templates, tools) or fetches (images by URL) an allowance. Output: the 
 lowered where it must be, times the answers asked for. Reasoning tokens count among the output.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 
 import msgspec
 
 from tidegate.gateway.call import Call
 from tidegate.kernel.errors import Invalid
 from tidegate.kernel.money import bound_nano_usd, cost_nano_usd
-from tidegate.live.plans import Candidate, Plan
+from tidegate.live.plans import Ceiling, Plan
 
 __all__ = ["Bound", "bound_of", "used_of"]
 
@@ -20,9 +21,9 @@ TEMPLATE_TOKENS = 16
 TOOLS_TOKENS = 1000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 MEDIA = (b'"image', b'"input_image', b'"file', b'"input_file', b'"input_audio', b'"document')
-OPENAI = "//api.openai.com"
 OK = 200
 
+HAS_MEDIA = re.compile(rb'"(?:image|file|input_|document)').search
 _COUNT = msgspec.json.Decoder(int | None)
 
 
@@ -43,16 +44,17 @@ class Bound(msgspec.Struct, frozen=True):
 
 def bound_of(call: Call, plan: Plan, default_output_tokens: int) -> Bound:
     """Bound a call over every candidate of its plan; raises Invalid for a limit that is no whole number above 0."""
-    candidates = tuple(plan.candidates)
-    payload = call.payload
-    inputs = _input_tokens(call, candidates)
-    most = min((one.deployment.max_output_tokens or 2**53 for one in candidates), default=2**53)
-    field, outputs, set_output = _output_tokens(call, most, default_output_tokens, candidates)
-    total = outputs * _answers(payload) if field is not None else 0
-    money: int | None = 0
-    for one in candidates:
-        price = one.deployment.price
-        money = None if price is None or money is None else max(money, bound_nano_usd(price, inputs, total))
+    ceiling = plan.ceiling
+    inputs = _input_tokens(call, ceiling)
+    field, outputs, set_output = _output_tokens(call, ceiling, default_output_tokens)
+    total = outputs * _answers(call.payload) if field is not None else 0
+    money: int | None = None
+    if ceiling.prices is not None:
+        money = 0
+        for price in ceiling.prices:
+            most = bound_nano_usd(price, inputs, total)
+            if most > money:
+                money = most
     return Bound(inputs, total, money, set_output)
 
 
@@ -87,19 +89,19 @@ def _last_attempt(call: Call, status: int) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _input_tokens(call: Call, candidates: Iterable[Candidate]) -> int:
+def _input_tokens(call: Call, ceiling: Ceiling) -> int:
     payload = call.payload
     # without a prompt the payload is what came in, and its bytes bound it
-    said = [call.request.body] if call.prompt is None else [bytes(raw) for raw in payload.values()]
+    said = (call.request.body,) if call.prompt is None else [bytes(raw) for raw in payload.values()]
     total, media = TEMPLATE_TOKENS, 0
     for data in said:
         total += len(data)
-        if b'"image' in data or b'"file' in data or b'"input_' in data or b'"document' in data:
+        if HAS_MEDIA(data):
             media += sum(data.count(word) for word in MEDIA)
     if "tools" in payload or "functions" in payload:
         total += TOOLS_TOKENS
     if media:
-        total += media * max((one.deployment.image_tokens for one in candidates), default=0)
+        total += media * ceiling.image_tokens
     return total
 
 
@@ -111,26 +113,32 @@ def _answers(payload: Mapping[str, msgspec.Raw]) -> int:
         listed = msgspec.json.decode(raw, type=list[msgspec.Raw])
         if listed and bytes(listed[0]).startswith((b'"', b"[")):
             prompts = len(listed)
+    if "n" not in payload and "best_of" not in payload:
+        return prompts
     return prompts * max(_count(payload, "n") or 1, _count(payload, "best_of") or 1)
 
 
-def _output_tokens(
-    call: Call, most: int, default: int, candidates: Iterable[Candidate]
-) -> tuple[str | None, int, tuple[str, int] | None]:
+def _output_tokens(call: Call, ceiling: Ceiling, default: int) -> tuple[str | None, int, tuple[str, int] | None]:
     """The field that bounds the answer, how many tokens it may have, and what the field must be set to. OpenAI's own
     newer models refuse `max_tokens`, and many other servers know nothing else.
     """
     fields = call.endpoint.output_fields
     if not fields:
         return None, 0, None
-    given = [(field, asked) for field in fields if (asked := _count(call.payload, field)) is not None]
-    if not given:
-        outputs = min(default, most)
-        theirs = any(one.deployment.provider == "azure" or OPENAI in one.deployment.base_url for one in candidates)
-        field = fields[0] if theirs else fields[-1]
+    most, payload = ceiling.output_tokens, call.payload
+    field: str | None = None
+    least = 0
+    for name in fields:
+        asked = _count(payload, name)
+        if asked is not None and (field is None or asked < least):
+            field, least = name, asked
+    if field is None:
+        outputs = default if most is None else min(default, most)
+        field = fields[0] if ceiling.openai else fields[-1]
         return field, outputs, (field, outputs)
-    field, asked = min(given, key=lambda pair: pair[1])
-    return field, min(asked, most), (field, most) if asked > most else None
+    if most is not None and least > most:
+        return field, most, (field, most)
+    return field, least, None
 
 
 def _count(payload: Mapping[str, msgspec.Raw], field: str) -> int | None:

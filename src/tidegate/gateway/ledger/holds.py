@@ -1,8 +1,8 @@
 """Hold: what one call has reserved, and how it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tidegate.gateway.ledger.slices import Slice
+from tidegate.gateway.ledger.slices import MONEY, TOKENS, Slice
 
 __all__ = ["CallHold", "Need"]
 
@@ -22,10 +22,10 @@ class CallHold:
         self,
         needs: list[Need],
         bounds: tuple[int, int],
-        touched: Callable[[Slice], None],
+        touched: Callable[[Sequence[Need]], None],
         over: Callable[[Slice], None],
     ) -> None:
-        """`bounds`: at most so much money and so many tokens; what a limit that does not block counts for unknown."""
+        """`bounds`: at most so many tokens and so much money; what a limit that does not block counts for unknown."""
         self._needs = needs
         self._bounds = bounds
         self._touched = touched
@@ -36,8 +36,7 @@ class CallHold:
         """See `gateway.ports.Hold`."""
         if self._settled:
             return False
-        mine = [(place, need) for place, need in enumerate(self._needs) if need[0].rule.unit == "nano_usd"]
-        blocking = [(place, need) for place, need in mine if need[0].rule.hard]
+        blocking = [(place, need) for place, need in enumerate(self._needs) if need[0].holds == MONEY]
         if any(slice_.free < nano_usd for _, (slice_, _) in blocking):
             return False
         for place, (slice_, held) in blocking:
@@ -51,15 +50,14 @@ class CallHold:
         if self._settled:
             return
         self._settled = True
+        told = (0, 1, tokens, nano_usd)
         for slice_, held in self._needs:
-            unit = slice_.rule.unit
-            if unit == "parallel":
-                spent = 0
-            elif unit == "requests":
-                spent = 1
-            else:
-                told, most = (nano_usd, self._bounds[0]) if unit == "nano_usd" else (tokens, self._bounds[1])
-                spent = min(told, LARGEST) if told is not None else held or most
+            place = slice_.counts
+            spent = told[place]
+            if spent is None:
+                spent = held or self._bounds[place - TOKENS]
+            elif spent > LARGEST:
+                spent = LARGEST
             if slice_.settle(held, spent) and held:
                 self._over(slice_)
-            self._touched(slice_)
+        self._touched(self._needs)

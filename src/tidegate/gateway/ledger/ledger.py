@@ -71,6 +71,7 @@ class Ledger:
         self._patience_s = patience_s
         self._book = Rulebook((), 0)
         self._slices: dict[str, Slice] = {}
+        self._epoch = 0
         self._ended: list[Slice] = []
         self._waiters: deque[_Waiter] = deque()
         self._seq = 0
@@ -98,14 +99,17 @@ class Ledger:
     async def hold(self, call: Call, nano_usd: int | None, tokens: int) -> CallHold:
         """See `gateway.ports.Ledger`."""
         now_ms, now_s = self._now_ms(), time.monotonic()
+        kind = self._book.counted(call)
+        if now_ms >= kind.until_ms or kind.epoch != self._epoch:
+            self._find(kind, now_ms)
+        amounts = (0, 1, tokens, nano_usd)
         needs: list[Need] = []
         enough = True
-        for rule, counter in self._book.counted(call).rules:
-            slice_ = self._slices.get(counter)
-            if slice_ is None or now_ms >= slice_.ends_at_ms:
-                slice_ = self._open(rule, counter, now_ms)
+        for slice_ in kind.slices:
+            need = amounts[slice_.holds]
+            if need is None:
+                raise price_unknown(slice_.rule)
             slice_.used_s = now_s
-            need = self._need(rule, nano_usd, tokens)
             needs.append((slice_, need))
             if slice_.free < need:
                 enough = False
@@ -116,7 +120,7 @@ class Ledger:
                 slice_.free -= need
                 slice_.held += need
         told_on(call, needs, now_ms)
-        return CallHold(needs, (nano_usd or 0, tokens), self._touched, self._over)
+        return CallHold(needs, (tokens, nano_usd or 0), self._touched, self._over)
 
     def start(self) -> None:
         """Begin to exchange."""
@@ -145,14 +149,16 @@ class Ledger:
 
     # The slices.
 
-    def _need(self, rule: LimitRule, nano_usd: int | None, tokens: int) -> int:
-        if not rule.hard:
-            return 0
-        if rule.unit == "nano_usd":
-            if nano_usd is None:
-                raise price_unknown(rule)
-            return nano_usd
-        return tokens if rule.unit == "tokens" else 1
+    def _find(self, kind: Kind, now_ms: int) -> None:
+        """The slices of calls of this kind, for as long as none of them ends."""
+        slices = []
+        for rule, counter in kind.rules:
+            slice_ = self._slices.get(counter)
+            if slice_ is None or now_ms >= slice_.ends_at_ms:
+                slice_ = self._open(rule, counter, now_ms)
+            slices.append(slice_)
+        kind.slices, kind.epoch = tuple(slices), self._epoch
+        kind.until_ms = min((slice_.ends_at_ms for slice_ in slices), default=0)
 
     def _open(self, rule: LimitRule, counter: str, now_ms: int) -> Slice:
         if counter in self._slices:
@@ -162,6 +168,7 @@ class Ledger:
 
     def _end(self, counter: str) -> None:
         """The slice takes no new call; it is kept until its last one is settled and reported."""
+        self._epoch += 1
         self._ended.append(self._slices.pop(counter))
         self._soon(NEAR_S)
 
@@ -174,9 +181,9 @@ class Ledger:
         for slice_ in self._ended:
             slice_.free = 0
 
-    def _touched(self, slice_: Slice) -> None:
+    def _touched(self, needs: Sequence[Need]) -> None:
         if self._timer is None:
-            self._soon(NEAR_S if slice_.left < slice_.rule.cap // 8 else REPORT_S)
+            self._soon(NEAR_S if any(slice_.left < slice_.rule.cap // 8 for slice_, _ in needs) else REPORT_S)
 
     def _count(self, slice_: Slice, what: str) -> None:
         counted = self.events.setdefault(slice_.rule.name, {})

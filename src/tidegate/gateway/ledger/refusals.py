@@ -1,11 +1,10 @@
 """What a call is told of its limits: the refusal that names which, and the headers that say how much is left."""
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tidegate.gateway.call import Call
-from tidegate.gateway.ledger.slices import Slice
+from tidegate.gateway.ledger.slices import MONEY, ONE, Slice
 from tidegate.kernel.errors import Refused
 from tidegate.kernel.money import usd_text
 from tidegate.live.counting import split_words
@@ -14,7 +13,8 @@ from tidegate.live.snapshot import LimitRule
 __all__ = ["price_unknown", "refused", "told_on"]
 
 PARALLEL_AGAIN_S = 1.0
-BP = 10_000
+OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
 
 
 def refused(slice_: Slice, need: int, now_ms: int) -> Refused:
@@ -58,29 +58,28 @@ def price_unknown(rule: LimitRule) -> Refused:
 
 def told_on(call: Call, needs: Sequence[tuple[Slice, int]], now_ms: int) -> None:
     """Put x-ratelimit-* of the tightest limit of each unit, and each budget at its soft edge, onto the reply."""
-    tightest: dict[str, tuple[int, Slice]] = {}
+    tightest: dict[int, tuple[int, Slice]] = {}
     for slice_, _ in needs:
-        unit = slice_.rule.unit
-        if unit == "nano_usd":
-            _warn(call, slice_)
-        elif unit != "parallel" and slice_.rule.hard:
+        place = slice_.counts
+        if place == MONEY:
+            if slice_.spent >= slice_.soft_at:
+                _warn(call, slice_)
+        elif place and slice_.holds:
             remaining = slice_.left + max(0, slice_.free)
-            if unit not in tightest or remaining < tightest[unit][0]:
-                tightest[unit] = (remaining, slice_)
-    for unit, (remaining, slice_) in tightest.items():
-        name = unit.encode()
-        resets_s = max(0, math.ceil((slice_.ends_at_ms - now_ms) / 1000))
+            if place not in tightest or remaining < tightest[place][0]:
+                tightest[place] = (remaining, slice_)
+    for place, (remaining, slice_) in tightest.items():
+        limit, left, reset = OF_REQUESTS if place == ONE else OF_TOKENS
+        resets_s = -((now_ms - slice_.ends_at_ms) // 1000)
         call.reply_headers += (
-            (b"x-ratelimit-limit-" + name, b"%d" % slice_.rule.cap),
-            (b"x-ratelimit-remaining-" + name, b"%d" % remaining),
-            (b"x-ratelimit-reset-" + name, b"%ds" % resets_s),
+            (limit, b"%d" % slice_.rule.cap),
+            (left, b"%d" % remaining),
+            (reset, b"%ds" % (resets_s if resets_s > 0 else 0)),
         )
 
 
 def _warn(call: Call, slice_: Slice) -> None:
-    rule = slice_.rule
-    spent = slice_.spent
-    if spent * BP >= rule.soft_bp * rule.cap:
-        state = "exhausted" if spent >= rule.cap else "soft"
-        text = f"{rule.name}; used={spent / max(rule.cap, 1):.2f}; state={state}"
-        call.reply_headers.append((b"x-tidegate-budget", text.encode()))
+    rule, spent = slice_.rule, slice_.spent
+    state = "exhausted" if spent >= rule.cap else "soft"
+    text = f"{rule.name}; used={spent / max(rule.cap, 1):.2f}; state={state}"
+    call.reply_headers.append((b"x-tidegate-budget", text.encode()))

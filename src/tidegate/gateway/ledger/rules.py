@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tidegate.gateway.call import Call
+from tidegate.gateway.ledger.slices import Slice
 from tidegate.live.counting import counter_name, counts
 from tidegate.live.snapshot import LimitRule
 
@@ -15,12 +16,18 @@ BOUNDED = ("nano_usd", "tokens")
 
 
 class Kind:
-    """What counts calls that are alike. `bounded`: something counts money or tokens; `clamped`: and blocks."""
+    """What counts calls that are alike. `bounded`: something counts money or tokens; `clamped`: and blocks.
 
-    __slots__ = ("bounded", "clamped", "rules")
+    `slices` are those of `rules` as the ledger found them last, good until `until_ms` while its epoch is `epoch`.
+    """
+
+    __slots__ = ("bounded", "clamped", "epoch", "rules", "slices", "until_ms")
 
     def __init__(self, rules: tuple[Counted, ...]) -> None:
         self.rules = rules
+        self.slices: tuple[Slice, ...] = ()
+        self.until_ms = 0
+        self.epoch = 0
         self.bounded = any(rule.unit in BOUNDED for rule, _ in rules)
         self.clamped = any(rule.unit in BOUNDED and rule.hard for rule, _ in rules)
 

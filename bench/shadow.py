@@ -1,158 +1,269 @@
-"""`python -m bench.shadow`: what users feel of 5% of their calls being copied: interleaved runs, without and with."""
+"""`python -m bench.shadow`: what users feel of 5% of their calls being copied.
+
+One gateway, with records on, on a core of its own; the canned upstream and the users on the other. Users come at a
+fixed mean rate far below saturation, at random moments (a Poisson process), and never wait for each other: a call's
+time counts from the moment it was due, so that a gateway that stands still is charged for all who came meanwhile. The
+same gateway serves four routes, in turns of some seconds and in another order each cycle:
+
+without, again: no copies, twice. What `again` differs from `without` is the noise of the method.
+mirrored: 5% of calls are copied.
+spent: 5% would be, but the shadow's budget is used up.
+
+In one cycle the users of all four come at the same moments. The difference of two p99 has a 95% interval from a
+bootstrap that draws whole cycles. `late_p99_ms` tells how late the load itself was: times contain it, differences do
+not. Exit status: 0 when every interval ends at or below 1 ms; 1 when one does not, when calls failed or when too few
+were copied; 2 when nothing was measured.
+"""
 
 import argparse
 import asyncio
 import json
+import os
+import random
+import re
+import selectors
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
+import httpx
 
-from tests.support.gateway_process import gateway_process
-from tests.support.scene import ONCE, snapshot_of
-from tidegate.live.snapshot import Route, Shadow, Snapshot
+from bench.calling import Connection, call_bytes
+from bench.gateway import canned
+from bench.gateway.load import Endpoint, require_tools
+from bench.gateway.peers import bench_home
+from bench.gateway.targets import Site, answer_of, is_true, upstream
+from bench.gateway.tidegate_target import Tidegate
+from bench.processes import BenchError, Stopped, bounded, core_used_s, cpu_s, free_port, running, two_cores, until
 
-__all__ = ["main"]
+__all__ = ["Turn", "difference_ms", "failure", "main", "percentile", "verdict"]
 
-CAP = 1_000_000_000_000
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "up-model",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
-    }
-).encode()  # fmt: skip
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
-BODY = json.dumps({"model": "gpt", "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}).encode()
-ASK = (
-    b"POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer sk-test\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
-) + BODY
-
-
-class Upstream:
-    """Answers at once, and counts the copies."""
-
-    def __init__(self) -> None:
-        self.copies = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        try:
-            while True:
-                body = await _message(reader)
-                self.copies += b"new-model" in body
-                writer.write(HEAD + ANSWER)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+WAYS = ("without", "again", "mirrored", "spent")
+GOAL_MS = 1.0
+MET = "met"
+PERCENT = 5
+DRAWS = 400
+CONNECTIONS = 64
+WARM_S = 2.0
+SETTLE_S = 0.3
+ROUTES = """\
+routes:
+  bench-chat: {{model: upstream}}
+  without: {{model: upstream}}
+  again: {{model: upstream}}
+  mirrored: {{model: upstream, shadow: {{model: upstream, percent: 5, max_usd_per_day: 1000, max_parallel: 64}}}}
+  spent: {{model: upstream, shadow: {{model: upstream, percent: 5, max_usd_per_day: 0.000001, max_parallel: 64}}}}
+"""
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    """The body of the next message, whose length is told."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    return head[:15] + await reader.readexactly(int(length.partition(b":")[2]))
+@dataclass
+class Turn:
+    """The calls of one way in one cycle, in ms: from the moment when each was due to its whole answer."""
+
+    took_ms: list[float] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
+    failed: int = 0
 
 
-def _world(port: int, share_bp: int, cap_nano_usd: int) -> Snapshot:
-    snapshot = snapshot_of(f"http://127.0.0.1:{port}/v1")
-    main = snapshot.deployments["main"]
-    candidate = msgspec.structs.replace(main, name="candidate", upstream_model="new-model")
-    shadow = Shadow(share_bp=share_bp, deployment="candidate", cap_nano_usd_per_day=cap_nano_usd, max_parallel=64)
-    return msgspec.structs.replace(
-        snapshot,
-        deployments={**snapshot.deployments, "candidate": candidate},
-        routes={"gpt": Route(alias="gpt", deployment="main", retry=ONCE, shadow=shadow if share_bp else None)},
-    )
+@dataclass
+class Users:
+    """They come whether or not the others have been served."""
+
+    port: int
+    key: str
+    _free: list[Connection] = field(default_factory=list)
+    _under_way: int = 0
+
+    async def open(self) -> None:
+        """Connections for as many as will ever be there at once."""
+        self._free = [await Connection.opened(self.port) for _ in range(CONNECTIONS)]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._free:
+            connection.abort()
+
+    async def come(self, route: str, rate: float, seconds: float, draw: random.Random) -> Turn:
+        """So many calls a second on the average, for so long."""
+        loop, turn = asyncio.get_running_loop(), Turn()
+        data = call_bytes(self.key, canned.request(route))
+        over: asyncio.Future[None] = loop.create_future()
+        end = loop.time() + seconds
+
+        def come(due: float) -> None:
+            following = due + draw.expovariate(rate)
+            if following < end:
+                loop.call_at(following, come, following)
+            else:
+                over.set_result(None)
+            if not self._free:
+                turn.failed += 1  # CONNECTIONS of them wait already
+                return
+            turn.late_ms.append((loop.time() - due) * 1e3)
+            connection = self._free.pop()
+            self._under_way += 1
+            connection.ask(data, lambda status: heard(status, due, connection))
+
+        def heard(status: int | None, due: float, connection: Connection) -> None:
+            turn.took_ms.append((loop.time() - due) * 1e3)
+            turn.failed += status != 200
+            self._under_way -= 1
+            if status is not None:
+                self._free.append(connection)
+
+        first = loop.time() + draw.expovariate(rate)
+        loop.call_at(first, come, first)
+        await over
+        await asyncio.sleep(SETTLE_S)
+        if self._under_way:
+            raise BenchError(f"{self._under_way} calls were not answered within {SETTLE_S} s of the turn's end")
+        return turn
 
 
-async def _user(port: int, until_s: float, pace_s: float, waited_ms: list[float]) -> int:
-    """Ask at a steady pace over one connection; return how many calls failed."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    failed = 0
-    while (began_s := time.perf_counter()) < until_s:
-        writer.write(ASK)
-        answer = await _message(reader)
-        waited_ms.append((time.perf_counter() - began_s) * 1000)
-        failed += not answer.startswith(b"HTTP/1.1 200")
-        await asyncio.sleep(pace_s)
-    writer.close()
-    return failed
+async def measure(endpoint: Endpoint, options: argparse.Namespace) -> dict[str, list[Turn]]:
+    """The turns of each way, one for each cycle."""
+    users = Users(endpoint.port, endpoint.key)
+    await users.open()
+    turns: dict[str, list[Turn]] = {way: [] for way in WAYS}
+    for way in WAYS:
+        await users.come(way, options.rate, WARM_S, random.Random(0))
+    order = random.Random(3)
+    for cycle in range(options.cycles):
+        for way in order.sample(WAYS, len(WAYS)):
+            turns[way].append(await users.come(way, options.rate, options.seconds, random.Random(cycle)))
+        print(f"cycle {cycle + 1} of {options.cycles}", file=sys.stderr, flush=True)
+    users.close()
+    return turns
 
 
-async def _load(port: int, users: int, seconds: float, pace_s: float) -> tuple[list[float], int]:
-    await asyncio.gather(*(_user(port, time.perf_counter() + 0.5, pace_s, []) for _ in range(users)))
-    waited_ms: list[float] = []
-    until_s = time.perf_counter() + seconds
-    failed = await asyncio.gather(*(_user(port, until_s, pace_s, waited_ms) for _ in range(users)))
-    return waited_ms, sum(failed)
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The least value that `share` of them do not exceed (nearest rank)."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-async def measure(options: argparse.Namespace) -> list[dict[str, object]]:
-    """One row for each way of running; the runs of each are interleaved, so that what drifts hits all alike."""
-    upstream = Upstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    ways = {"without": (0, CAP), "mirrored": (options.share_bp, CAP), "budget spent": (options.share_bp, 1)}
-    found: dict[str, tuple[list[float], list[float], list[int]]] = {way: ([], [], []) for way in ways}
-    for _ in range(options.reps):
-        for way, (share_bp, cap) in ways.items():
-            before = upstream.copies
-            with tempfile.TemporaryDirectory(prefix="bench-shadow-") as folder:
-                running = gateway_process(Path(folder), "raw", _world(port, share_bp, cap))
-                _, gateway_port = await asyncio.to_thread(running.__enter__)
-                try:
-                    waited_ms, failed = await _load(
-                        gateway_port, options.users, options.seconds, options.pace_ms / 1000
-                    )
-                finally:
-                    await asyncio.to_thread(running.__exit__, None, None, None)
-            medians, tails, counts = found[way]
-            medians.append(statistics.median(waited_ms))
-            tails.append(statistics.quantiles(waited_ms, n=100)[98])
-            counts[:] = [
-                a + b
-                for a, b in zip(counts or [0, 0, 0], (len(waited_ms), failed, upstream.copies - before), strict=True)
-            ]
-    server.close()
-    return [_row(way, *found[way]) for way in ways]
+def difference_ms(ours: Sequence[Turn], theirs: Sequence[Turn], share: float) -> tuple[float, float, float]:
+    """How much greater our percentile is than theirs, over all turns; with its 95 % interval from a bootstrap that
+    draws cycles with replacement, the same of both.
+    """
+    if ours is theirs:
+        return 0.0, 0.0, 0.0
+    left, right = [sorted(one.took_ms) for one in ours], [sorted(one.took_ms) for one in theirs]
+    draw, cycles = random.Random(1), range(len(left))
+
+    def of(chosen: Sequence[int]) -> float:
+        return _pooled(left, chosen, share) - _pooled(right, chosen, share)
+
+    found = sorted(of(draw.choices(cycles, k=len(left))) for _ in range(DRAWS))
+    return of(cycles), percentile(found, 0.025), percentile(found, 0.975)
 
 
-def _row(way: str, medians: list[float], tails: list[float], counts: list[int]) -> dict[str, object]:
-    """Medians over the runs; `copies` counts those of the warm-up too."""
-    calls, failed, copies = counts
-    p50, p99 = statistics.median(medians), statistics.median(tails)
-    return {
+def _pooled(turns: Sequence[Sequence[float]], chosen: Sequence[int], share: float) -> float:
+    return percentile(sorted(value for index in chosen for value in turns[index]), share)
+
+
+def row(way: str, turns: dict[str, list[Turn]], copies: dict[str, int], others: float) -> dict[str, object]:
+    """What is told of one way; `others` is the share of the gateway's core that other work took."""
+    took = sorted(value for one in turns[way] for value in one.took_ms)
+    late = sorted(value for one in turns[way] for value in one.late_ms)
+    failed = sum(one.failed for one in turns[way])
+    found: dict[str, object] = {
         "way": way,
-        "calls": calls,
+        "calls": len(took),
         "failed": failed,
-        "copies": copies,
-        "p50_ms": round(p50, 3),
-        "p99_ms": round(p99, 3),
+        "copies": copies.get("sent", 0),
+        "copies_refused": copies.get("skipped_budget", 0),
+        "p50_ms": round(statistics.median(took), 3),
+        "p99_ms": round(percentile(took, 0.99), 3),
+        "p999_ms": round(percentile(took, 0.999), 3),
+        "late_p99_ms": round(percentile(late, 0.99), 3),
+        "other_work_on_its_core": round(others, 3),
     }
+    added = {share: difference_ms(turns[way], turns["without"], share) for share in (0.5, 0.99)}
+    for name, (middle, low, high) in zip(("p50", "p99"), added.values(), strict=True):
+        found[f"{name}_added_ms"], found[f"{name}_interval_ms"] = round(middle, 3), [round(low, 3), round(high, 3)]
+    found["verdict"] = failure(way, len(took), failed, copies) or verdict(*added[0.99][1:])
+    return found
+
+
+def failure(way: str, calls: int, failed: int, copies: dict[str, int]) -> str:
+    """Why the figures of a way are not what they seem; empty when they are."""
+    if failed:
+        return "calls failed"
+    outcome = {"mirrored": "sent", "spent": "skipped_budget"}.get(way)
+    wanted = calls * PERCENT / 100
+    if outcome and copies.get(outcome, 0) < wanted - 5 * wanted**0.5:
+        return f"too few copies {outcome}"
+    return ""
+
+
+def verdict(low: float, high: float) -> str:
+    """Whether the interval of what was added keeps the goal."""
+    return MET if high <= GOAL_MS else "missed" if low > GOAL_MS else "undecided"
+
+
+def copied(port: int) -> dict[str, dict[str, int]]:
+    """What became of the copies of each route."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    found: dict[str, dict[str, int]] = {}
+    for line in re.findall(r"^tidegate_shadow(?:_total)?\{.*$", text, re.MULTILINE):
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+        found.setdefault(labels["route"], {})[labels["outcome"]] = int(float(line.rpartition(" ")[2]))
+    return found
+
+
+def run(options: argparse.Namespace) -> list[dict[str, object]]:
+    """One row for each way."""
+    target = Tidegate("shadow", ROUTES, "5% of the calls of two routes copied, no other limits")
+    with tempfile.TemporaryDirectory(prefix="bench-shadow-") as folder:
+        site = Site(two_cores(), free_port(), Path(folder), bench_home())
+        os.sched_setaffinity(0, {site.cores.load})
+        with upstream(site.cores, site.upstream_port, site.run):
+            start = target.prepare(site, free_port())
+            assert start.command is not None
+            with running(start.command, site.cores.measured) as process:
+                if not until(lambda: is_true(answer_of(start.endpoint)), start.ready_s):
+                    raise BenchError(f"not ready: {start.command.log.read_text(errors='replace')[-300:]}")
+                began, core_s, own_s = time.monotonic(), core_used_s(site.cores.measured), cpu_s(process.pid)
+                with asyncio.Runner(loop_factory=_precise) as runner:
+                    turns = runner.run(measure(start.endpoint, options))
+                others_s = core_used_s(site.cores.measured) - core_s - (cpu_s(process.pid) - own_s)
+                others = max(0.0, others_s) / (time.monotonic() - began)
+                time.sleep(2.0)
+                copies = copied(start.endpoint.port)
+    return [row(way, turns, copies.get(way, {}), others) for way in WAYS]
+
+
+def _precise() -> asyncio.AbstractEventLoop:
+    """A loop with timers of microseconds: select(2) takes them, where epoll and uvloop round up to milliseconds."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.shadow", description=__doc__)
-    parser.add_argument("--reps", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--users", type=int, default=8)
-    parser.add_argument("--pace-ms", type=float, default=20.0)
-    parser.add_argument("--share-bp", type=int, default=500)
+    parser.add_argument("--cycles", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn; a cycle has four")
+    parser.add_argument("--rate", type=float, default=500.0, help="calls a second")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    rows = asyncio.run(measure(options))
+    try:
+        require_tools()
+        with bounded(180 + options.cycles * 5 * (options.seconds + 1)):
+            rows = run(options)
+    except (BenchError, Stopped) as error:
+        print(f"bench.shadow: {error}", file=sys.stderr)
+        return 2
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
         print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
-        for row in rows:
-            print("| " + " | ".join(str(value) for value in row.values()) + " |")
-    return int(any(row["failed"] for row in rows))
+        for one in rows:
+            print("| " + " | ".join(str(value) for value in one.values()) + " |")
+    return int(any(one["verdict"] != MET for one in rows))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from bench.gateway.load import require_tools
 from bench.gateway.measure import FULL, QUICK, Sample, interleaved, sample
-from bench.gateway.peers import LiteLLM, Portkey, bench_home
+from bench.gateway.peers import LiteLLM, Portkey, TensorZero, bench_home
 from bench.gateway.report import Row, markdown, summarised
 from bench.gateway.targets import Direct, Nginx, Site, Target, upstream
 from bench.gateway.tidegate_target import VARIANTS
 from bench.processes import BenchError, Stopped, bounded, free_port, two_cores
 
-TARGETS: dict[str, Target] = {target.name: target for target in (Direct(), Nginx(), *VARIANTS, LiteLLM(), Portkey())}
+EVERY: tuple[Target, ...] = (Direct(), Nginx(), *VARIANTS, LiteLLM(), Portkey(), TensorZero())
+TARGETS: dict[str, Target] = {target.name: target for target in EVERY}
 FEATURES = tuple(target.name for target in VARIANTS[1:])
 """Shown only when they are asked for: what each feature costs."""
 

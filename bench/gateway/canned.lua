@@ -27,9 +27,15 @@ end
 
 function canned.answer()
   ngx.req.read_body()
+  if ngx.var.uri:find("^/fail/") then
+    ngx.status = 500
+    ngx.header["Content-Type"] = "application/json"
+    ngx.print('{"error":{"message":"told to fail","type":"server_error"}}')
+    return
+  end
   local body = ngx.req.get_body_data() or ""
   if body:find('"stream":%s*true') then
-    answer_stream((tonumber(body:match('"user":%s*"every(%d+)ms"')) or 0) / 1000)
+    answer_stream((tonumber(body:match('"seed":%s*(%d+)')) or 0) / 1000)
   else
     ngx.header["Content-Type"] = "application/json"
     ngx.header["Content-Length"] = #completion

@@ -59,7 +59,7 @@ def request(model: str, *, stream: bool = False, pace_ms: int = 0) -> bytes:
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if pace_ms:
-        body["user"] = f"every{pace_ms}ms"
+        body["seed"] = pace_ms  # a field that every gateway passes on, as not all do with `user`
     return json.dumps(body).encode()
 
 

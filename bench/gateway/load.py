@@ -27,6 +27,7 @@ class Endpoint:
     key: str = "sk-bench"
     model: str = canned.MODEL
     headers: Mapping[str, str] = field(default_factory=dict)
+    path: str = PATH
 
     def all_headers(self) -> dict[str, str]:
         common = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
@@ -70,7 +71,7 @@ def drive(endpoint: Endpoint, traffic: Traffic, run: Path) -> Window:
     headers.write_text("".join(f"{name}: {value}\n" for name, value in endpoint.all_headers().items()))
     seconds = max(1, round(traffic.seconds))
     argv = ["wrk", "-t1", f"-c{traffic.connections}", f"-d{seconds}s", "--timeout", f"{ANSWER_S:.0f}s"]
-    argv += ["-s", str(HERE / "load.lua"), f"http://127.0.0.1:{endpoint.port}{PATH}"]
+    argv += ["-s", str(HERE / "load.lua"), f"http://127.0.0.1:{endpoint.port}{endpoint.path}"]
     limit_s = seconds + 2 * ANSWER_S
     env = {**os.environ, "BENCH_BODY": str(body), "BENCH_HEADERS": str(headers)}
     try:
@@ -95,7 +96,7 @@ class Answer:
 def ask(endpoint: Endpoint, *, stream: bool = False, pace_ms: int = 0) -> Answer:
     """One call on a connection of its own; the clock starts when the request is sent."""
     body = canned.request(endpoint.model, stream=stream, pace_ms=pace_ms)
-    lines = [f"POST {PATH} HTTP/1.1", f"Host: 127.0.0.1:{endpoint.port}", f"Content-Length: {len(body)}"]
+    lines = [f"POST {endpoint.path} HTTP/1.1", f"Host: 127.0.0.1:{endpoint.port}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in endpoint.all_headers().items()]
     message = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
     with socket.create_connection(("127.0.0.1", endpoint.port), timeout=ANSWER_S) as connection:

@@ -1,6 +1,7 @@
 """One sample of one target, and many samples interleaved."""
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -73,6 +74,8 @@ def sample(target: Target, site: Site, windows: Windows) -> Sample:
         with running(start.command, site.cores.measured) as process:
 
             def ready() -> bool:
+                nonlocal start
+                start = start.located()
                 if process.poll() is not None:
                     raise BenchError(f"it ended with {process.returncode}: {_tail(start)}")
                 return is_true(answer_of(start.endpoint))
@@ -144,11 +147,15 @@ def _loaded(taken: Sample, start: Start, pid: int | None, traffic: Traffic, site
 
 
 def require_stream(endpoint: Endpoint) -> None:
-    """Refuses a target whose stream is not the upstream's."""
-    answer = ask(endpoint, stream=True)
+    """Refuses a target whose stream is not the upstream's: its events, and the time between them."""
+    began_s = time.perf_counter()
+    answer = ask(endpoint, stream=True, pace_ms=PACE_MS)
+    took_ms = (time.perf_counter() - began_s) * 1e3
     events = answer.body.count(b"data: ")
     if answer.status != 200 or events < EVENTS - MERGED or b"[DONE]" not in answer.body:
         raise BenchError(f"bad stream: status {answer.status}, {events} events, ends in {answer.body[-120:]!r}")
+    if took_ms < (EVENTS - 1) * PACE_MS:
+        raise BenchError(f"its stream took {took_ms:.0f} ms: the upstream was not told to wait between two events")
 
 
 def _first_event_ms(endpoint: Endpoint, streams: int) -> float:

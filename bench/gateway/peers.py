@@ -1,4 +1,4 @@
-"""The peers under BENCH_HOME: LiteLLM in a virtual environment, Portkey's gateway in an npm folder."""
+"""The peers under BENCH_HOME: LiteLLM and TensorZero in virtual environments, Portkey's gateway in an npm folder."""
 
 import json
 import os
@@ -16,6 +16,28 @@ from bench.processes import Command
 HOME_VARIABLE = "BENCH_HOME"
 LITELLM = "1.106.2"  # the versions that the commands below install
 PORTKEY = "1.15.2"
+TENSORZERO = "2026.6.0"
+OPENAI = "3.54.0"
+TENSORZERO_TOML = """\
+[gateway]
+observability.enabled = false
+
+[models."{model}"]
+routing = ["upstream"]
+
+[models."{model}".providers.upstream]
+type = "openai"
+model_name = "{model}"
+api_base = "{url}"
+api_key_location = "none"
+"""
+TENSORZERO_SERVER = """\
+import pathlib, signal, sys, openai, tensorzero
+config, found = sys.argv[1:]
+client = tensorzero.patch_openai_client(openai.OpenAI(api_key="unused"), config_file=config, async_setup=False)
+pathlib.Path(found).write_text(f"{str(client.base_url).rstrip('/')}/chat/completions")
+signal.pause()
+"""
 
 
 def bench_home() -> Path:
@@ -47,11 +69,7 @@ class LiteLLM:
         return "master key, routing by model name, cost computed; no database, so no virtual keys and no records"
 
     def versions(self, home: Path) -> Mapping[str, str]:
-        code = "import json, sys; from importlib.metadata import version as v; print(json.dumps({"
-        code += "'litellm': v('litellm'), 'uvicorn': v('uvicorn'), 'python': sys.version.split()[0]}))"
-        python = home / "litellm" / "bin" / "python"
-        done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-        return {name: str(version) for name, version in json.loads(done.stdout).items()}
+        return _python_versions(home / "litellm" / "bin" / "python", "litellm", "uvicorn")
 
     def prepare(self, site: Site, port: int) -> Start:
         upstream = {
@@ -102,6 +120,47 @@ class Portkey:
         command = Command(argv, site.run / "portkey.log", {"NODE_ENV": "production"}, site.run)
         headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": site.upstream_url}
         return Start(Endpoint(port, headers=headers), command, warm_s=4)
+
+
+@dataclass(frozen=True)
+class TensorZero:
+    """TensorZero's gateway in Rust, as its Python package carries it: an HTTP server that Python only starts."""
+
+    name: str = field(default="tensorzero", init=False)
+
+    def missing(self, home: Path) -> str | None:
+        if list((home / "tools").glob("lib/python*/site-packages/tensorzero")):
+            return None
+        venv = _shown(home / "tools")
+        packages = f"tensorzero=={TENSORZERO} openai=={OPENAI}"
+        return f"python3 -m venv {venv} && {venv}/bin/pip install {packages}"
+
+    def had_on(self, home: Path) -> str:
+        return (
+            "request and answer transformed for the provider, routing by model name, one tokio worker; observability"
+            " off (it needs ClickHouse or PostgreSQL), so no records and no cost; no keys, no limits"
+        )
+
+    def versions(self, home: Path) -> Mapping[str, str]:
+        return _python_versions(home / "tools" / "bin" / "python", "tensorzero")
+
+    def prepare(self, site: Site, port: int) -> Start:
+        """It has no option for its port: it takes a free one and its URL is read from a file."""
+        config, url_file = site.run / "tensorzero.toml", site.run / f"tensorzero-{port}.url"
+        config.write_text(TENSORZERO_TOML.format(model=canned.MODEL, url=site.upstream_url))
+        python = str(site.home / "tools" / "bin" / "python")
+        argv = [python, "-c", TENSORZERO_SERVER, str(config), str(url_file)]
+        command = Command(argv, site.run / "tensorzero.log", {"TOKIO_WORKER_THREADS": "1"}, site.run)
+        model = f"tensorzero::model_name::{canned.MODEL}"
+        return Start(Endpoint(port, model=model), command, url_file=url_file)
+
+
+def _python_versions(python: Path, *packages: str) -> dict[str, str]:
+    """The versions of these packages, and of the Python that they are installed in."""
+    code = "import json, sys; from importlib.metadata import version; names = sys.argv[1:]; "
+    code += "print(json.dumps({**{name: version(name) for name in names}, 'python': sys.version.split()[0]}))"
+    done = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, timeout=30, check=True)
+    return {name: str(version) for name, version in json.loads(done.stdout).items()}
 
 
 def _portkey_server(home: Path) -> Path:

@@ -141,9 +141,9 @@ def _figures(rows: Mapping[str, Row]) -> str:
 
 def _ratios(rows: Mapping[str, Row]) -> str:
     """How many times better each target is: its rate over theirs, their CPU over its own."""
-    against = {"litellm": "x LiteLLM", "portkey": "x Portkey", "nginx": "of nginx"}
+    against = {"litellm": "x LiteLLM", "portkey": "x Portkey", "tensorzero": "x TensorZero", "nginx": "of nginx"}
     kinds = {"rps_c32": "requests/s", "cpu_us_per_request": "CPU/request", "cpu_us_per_stream": "CPU/stream"}
-    columns = [(peer, kind) for peer in against if peer in rows for kind in kinds]
+    columns = [(peer, kind) for peer in against if peer in rows and rows[peer].n for kind in kinds]
     compared = {name: row for name, row in rows.items() if row.n and name != "direct"}
     if not columns or not compared:
         return ""

@@ -1,8 +1,9 @@
 """What a target is, the upstream it stands before, and the two targets that nginx gives: direct and nginx."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,16 @@ class Start:
     warm_s: float = 0.0  # a gateway with a compiler at run time needs long to warm up
     least_window_s: float = 0.0  # a slow gateway needs long windows: wrk counts only what ends inside one
     proof: Callable[[int], str] | None = None  # once stopped: what it kept of the calls answered, as evidence
+    url_file: Path | None = None  # a target that chooses its port itself writes its URL here
+
+    def located(self) -> "Start":
+        """The same with the endpoint that the target has told of, if it has."""
+        if self.url_file is None or not self.url_file.exists():
+            return self
+        url = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/.*)", self.url_file.read_text().strip())
+        if url is None:
+            return self
+        return replace(self, endpoint=replace(self.endpoint, port=int(url[1]), path=url[2]), url_file=None)
 
 
 class Target(Protocol):

@@ -66,9 +66,11 @@ STAGES = MappingProxyType(
             (*STAGE.may, "gateway/anthropic_errors", "gateway/bounds", "gateway/openai_errors")
         ),
         "admit": Row((*STAGE.may, "gateway/bounds")),  # how much a call can cost, pure
-        "passthrough": Row((*STAGE.may, "gateway/passthrough", "gateway/routing")),
+        "passthrough": Row((*STAGE.may, "gateway/events", "gateway/passthrough", "gateway/routing")),
         "resolve": Row((*STAGE.may, "templates")),  # renders the prompt
-        "send": Row((*STAGE.may, "gateway/routing", "gateway/providers/base", "gateway/dialects/base")),
+        "send": Row(
+            (*STAGE.may, "gateway/events", "gateway/routing", "gateway/providers/base", "gateway/dialects/base")
+        ),
     }
 )
 """The row of a stage, and of the stages that may more."""

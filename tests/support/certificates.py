@@ -20,14 +20,14 @@ class Authority:
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
 
-    def issue(self, name: str) -> tuple[Path, Path]:
+    def issue(self, name: str, *, days: int = 2) -> tuple[Path, Path]:
         """A certificate of that common name and its key, in files of that name."""
         cert, key, asked, more = (self._folder / f"{name}.{end}" for end in ("pem", "key", "csr", "ext"))
         more.write_text(EXTENSIONS)
         _openssl("req", *_new_key(key), "-subj", f"/CN={name}", "-out", str(asked))
         _openssl(
             "x509", "-req", "-in", str(asked), "-CA", str(self.ca), "-CAkey", str(self._key), "-CAcreateserial",
-            "-days", "2", "-extfile", str(more), "-out", str(cert),
+            "-days", str(days), "-extfile", str(more), "-out", str(cert),
         )  # fmt: skip
         return cert, key
 

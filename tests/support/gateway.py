@@ -18,7 +18,7 @@ from tidegate.app.stores import Stores
 from tidegate.doors.http.gateway.bounds import Limits
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.serve import serve
-from tidegate.doors.http.gateway.tls import open_certificate
+from tidegate.doors.http.tls import open_certificate
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
 from tidegate.live.ports import Contents

@@ -24,6 +24,7 @@ from tidegate.gateway.dialects.base import Dialect
 from tidegate.gateway.dialects.messages.dialect import CountTokensDialect, MessagesDialect
 from tidegate.gateway.dialects.responses.dialect import ResponsesDialect
 from tidegate.gateway.endpoints import find_endpoint
+from tidegate.gateway.events import Events
 from tidegate.gateway.journal import Journal
 from tidegate.gateway.ledger.ledger import Ledger
 from tidegate.gateway.meters import Meters
@@ -57,7 +58,7 @@ from tidegate.kernel.ids import IdSource, new_id
 from tidegate.live.snapshot import Policy, Snapshot, decode_snapshot, encode_snapshot
 from tidegate.settings import Settings
 
-__all__ = ["Gateway", "Reply", "Request"]
+__all__ = ["Events", "Gateway", "Reply", "Request"]
 
 log = logging.getLogger(__name__)
 

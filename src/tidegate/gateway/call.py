@@ -3,12 +3,13 @@ stages.
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidegate.gateway.endpoints import Endpoint
+from tidegate.gateway.events import Events
 from tidegate.kernel.errors import TidegateError
 from tidegate.kernel.ids import IdSource
 from tidegate.live.plans import Plan
@@ -49,7 +50,7 @@ class Request:
 class Reply:
     """One HTTP reply: a whole `body`, or `events` to be sent as they come (then `body` is empty).
 
-    Whoever takes the events must either read them to the end or call `aclose()` on them: the call is settled there.
+    Whoever takes the events must pour them, or read them and call `aclose()`: the call is settled there.
     """
 
     __slots__ = ("body", "events", "headers", "status")
@@ -59,7 +60,7 @@ class Reply:
         status: int,
         headers: list[tuple[bytes, bytes]],
         body: bytes = b"",
-        events: AsyncGenerator[bytes, None] | None = None,
+        events: Events | None = None,
     ) -> None:
         self.status = status
         self.headers = headers

@@ -2,7 +2,7 @@
 meters.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -194,8 +194,16 @@ class Exchange(Protocol):
         """The whole body; raises ProviderFailed."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives; raises ProviderFailed."""
+    async def piece(self) -> bytes:
+        """See `gateway.events.Source`."""
+        ...
+
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """See `gateway.events.Source`."""
+        ...
+
+    def go_on(self) -> None:
+        """See `gateway.events.Source`."""
         ...
 
     def release(self) -> None:

@@ -23,6 +23,7 @@ def test_harmless_fields_and_empty_ones_are_left_out() -> None:
         "logit_bias": {},
         "audio": None,
         "unheard": None,
+        "verbosity": "medium",
     }
     assert read_chat(payload(messages=HI, **asked), "It").messages[0].content == "Hi"
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,19 +16,20 @@ from tests.support.bedrock_fake import message as converse_message
 from tests.support.calls import a_call, an_ask, pieces_of
 from tests.support.gemini_fake import candidate, generated
 from tests.support.scene import CHAT
+from tests.support.streams import followed
 from tests.support.wire import DONE, event
 from tidegate.gateway.call import Reply
 from tidegate.gateway.providers.anthropic.answers import read_anthropic
-from tidegate.gateway.providers.anthropic.streams import follow_as_chat
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.anthropic.streams import AsChatReader
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.bedrock.answers import read_converse
-from tidegate.gateway.providers.bedrock.streams import follow_converse
+from tidegate.gateway.providers.bedrock.streams import ConverseReader
 from tidegate.gateway.providers.gemini.answers import read_gemini
-from tidegate.gateway.providers.gemini.streams import follow_gemini
+from tidegate.gateway.providers.gemini.streams import GeminiReader
 from tidegate.kernel.errors import ProviderFailed
 
 Read = Callable[[Ask, int, Mapping[bytes, bytes], bytes], Reply]
-Follow = Callable[[Ask, AsyncIterator[bytes]], AsyncIterator[bytes]]
+Reading = Callable[[Ask], Reader]
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
@@ -86,29 +87,29 @@ def test_whole_answers(read: Read, endpoint: str, body: bytes, status: int) -> N
         assert ("error" in json.loads(reply.body)) == (status != 200)
 
 
-async def end_of(follow: Follow, parts: list[bytes]) -> None:
+async def end_of(reader: Reading, parts: list[bytes]) -> None:
     call = a_call({**CHAT, "stream": True})
     blocks = []
     with contextlib.suppress(ProviderFailed):
-        async for block in follow(an_ask(call), pieces_of(parts)):
+        async for block in followed(reader(an_ask(call)), pieces_of(parts)):
             assert block.endswith(b"\n\n")
             blocks.append(block)
     assert call.whole == (bool(blocks) and blocks[-1].endswith(DONE))
 
 
-@pytest.mark.parametrize("follow", [follow_gemini, follow_as_chat])
+@pytest.mark.parametrize("reader", [GeminiReader, AsChatReader])
 @given(bodies=st.lists(spoiled() | st.sampled_from(GOOD), max_size=4))
 @settings(max_examples=200)
-async def test_streams_of_events(follow: Follow, bodies: list[Any]) -> None:
-    await end_of(follow, [event(body) for body in bodies])
+async def test_streams_of_events(reader: Reading, bodies: list[Any]) -> None:
+    await end_of(reader, [event(body) for body in bodies])
 
 
 @given(made=st.lists(st.tuples(st.sampled_from(EVENTS), spoiled() | st.sampled_from(GOOD)), max_size=5))
 @settings(max_examples=200)
 async def test_converses_streams(made: list[tuple[str, Any]]) -> None:
-    await end_of(follow_converse, [event_frame(kind, body) for kind, body in made])
+    await end_of(ConverseReader, [event_frame(kind, body) for kind, body in made])
 
 
 @given(headers=st.dictionaries(st.sampled_from([":message-type", ":event-type", "x"]), st.text(max_size=9)))
 async def test_converses_frames(headers: dict[str, str]) -> None:
-    await end_of(follow_converse, [frame(headers, b"{}")])
+    await end_of(ConverseReader, [frame(headers, b"{}")])

@@ -35,7 +35,13 @@ class Answered:
     async def whole(self) -> bytes:
         return b""
 
-    def chunks(self) -> Any:
+    async def piece(self) -> bytes:
+        raise AssertionError("a probe reads no stream")
+
+    async def pour(self, take: Any) -> None:
+        raise AssertionError("a probe reads no stream")
+
+    def go_on(self) -> None:
         raise AssertionError("a probe reads no stream")
 
     def release(self) -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator
 
 import msgspec
 import pytest
 
 from tests.support.asking import ask, ask_chat, fetch
-from tests.support.calls import a_call
+from tests.support.calls import a_call, pieces_of
 from tests.support.gateway import RunningGateway
 from tests.support.http1 import Wire, post
 from tests.support.scene import CHAT, changed, snapshot_of
+from tests.support.streams import Pieces
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import chat_events, stream, usage_of
 from tidegate.gateway.call import Call, Handler, Reply
+from tidegate.gateway.events import Events
 from tidegate.gateway.meters import Meters
 from tidegate.gateway.stages.record import Record
 from tidegate.kernel.errors import ProviderTimeout, Refused
@@ -54,16 +55,22 @@ class Desk:
         return only
 
 
-async def events(*blocks: bytes, error: BaseException | None = None) -> AsyncGenerator[bytes, None]:
-    for block in blocks:
-        yield block
-    if error is not None:
-        raise error
+class Untold:
+    """A Reader that passes on what comes."""
+
+    complete = False
+    failure = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
+
+    def end(self) -> bytes:
+        return b""
 
 
-def streaming(source: AsyncGenerator[bytes, None]) -> Handler:
+def streaming(*blocks: bytes, error: Exception | None = None) -> Handler:
     async def handler(call: Call) -> Reply:
-        return Reply(200, [], events=source)
+        return Reply(200, [], events=Events(Pieces(pieces_of(blocks, error)), Untold()))
 
     return handler
 
@@ -99,7 +106,7 @@ async def test_a_client_that_left_is_a_record() -> None:
 
 async def test_a_bug_in_a_stream_is_no_departure() -> None:
     desk = Desk()
-    reply = await desk.run(a_call(), streaming(events(b"a", error=ZeroDivisionError())))
+    reply = await desk.run(a_call(), streaming(b"a", error=ZeroDivisionError()))
     assert reply.events is not None
     with pytest.raises(ZeroDivisionError):
         async for _ in reply.events:
@@ -109,7 +116,7 @@ async def test_a_bug_in_a_stream_is_no_departure() -> None:
 
 async def test_a_stream_that_times_out_ends_with_an_error_event() -> None:
     desk = Desk()
-    reply = await desk.run(a_call(), streaming(events(b"a", error=ProviderTimeout("Slow."))))
+    reply = await desk.run(a_call(), streaming(b"a", error=ProviderTimeout("Slow.")))
     assert reply.events is not None
     blocks = [block async for block in reply.events]
     assert blocks[0] == b"a"
@@ -122,17 +129,17 @@ async def test_a_stream_that_times_out_ends_with_an_error_event() -> None:
 async def test_a_stream_that_is_left_is_settled_once(seen: int, whole: bool, ending: str) -> None:
     desk = Desk()
     call = a_call()
-    source = events(b"a", b"b", b"c")
-    reply = await desk.run(call, streaming(source))
+    reply = await desk.run(call, streaming(b"a", b"b", b"c"))
     assert reply.events is not None
+    blocks = aiter(reply.events)
     for _ in range(seen):
-        await anext(reply.events)
+        await anext(blocks)
     call.whole = whole
     await reply.events.aclose()
     await reply.events.aclose()
     assert desk.record.ending == ending
     with pytest.raises(StopAsyncIteration):
-        await anext(source)
+        await anext(blocks)
 
 
 # Through a gateway.

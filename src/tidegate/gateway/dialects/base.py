@@ -1,11 +1,11 @@
 """What a dialect is: an endpoint that can be said in chat.completions, and its answers said back."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 import msgspec
 
 from tidegate.gateway.call import Call, Reply
+from tidegate.gateway.providers.base import Reader
 
 __all__ = ["Dialect"]
 
@@ -23,8 +23,8 @@ class Dialect(Protocol):
         """A whole reply of chat.completions (an answer, or an error with its status) in this endpoint's words."""
         ...
 
-    def events(self, call: Call, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """A stream of chat.completions (blocks of whole server-sent events, usage chunk included) in this endpoint's
-        events.
+    def reader(self, call: Call, chat: Reader) -> Reader:
+        """What reads a stream of chat.completions (usage chunk included) by way of `chat` and tells it in this
+        endpoint's events.
         """
         ...

@@ -1,25 +1,28 @@
 """What every dialect does: reads a request's fields strictly, and reads what chat.completions answers."""
 
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
 from tidegate.gateway.call import Call
+from tidegate.gateway.providers.base import Reader
 from tidegate.gateway.providers.chatanswers import bad_answer
 from tidegate.gateway.providers.chatwords import unsupported
-from tidegate.kernel.errors import Invalid
+from tidegate.gateway.providers.eventlines import data_of, events_of
+from tidegate.kernel.errors import Invalid, ProviderFailed
 
 __all__ = [
     "UNREADABLE",
     "Answer",
     "Choice",
     "Said",
+    "ToldReader",
     "ToolCall",
+    "Writer",
     "answer_of",
     "asked_fields",
-    "chunks_of",
     "decoded",
     "is_openai",
     "object_of",
@@ -58,12 +61,22 @@ class ToolCall(msgspec.Struct):
 
 
 class Said(msgspec.Struct):
-    """A message, or a delta of one."""
+    """A message, or a delta of one. Servers call thoughts `reasoning_content`, or `reasoning`, or both
+    (https://docs.vllm.ai/en/latest/features/reasoning_outputs/, read 2026-11).
+    """
 
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: Any = None
     tool_calls: list[ToolCall] | None = None
+
+    @property
+    def thoughts(self) -> str:
+        """What the model thought."""
+        if self.reasoning_content:
+            return self.reasoning_content
+        return self.reasoning if isinstance(self.reasoning, str) else ""
 
 
 class Choice(msgspec.Struct):
@@ -161,10 +174,71 @@ def answer_of(body: bytes) -> tuple[Answer, Choice]:
     return answer, answer.choices[0]
 
 
-async def chunks_of(blocks: AsyncIterator[bytes]) -> AsyncIterator[list[Answer]]:
-    """The chunks in each block of events; raises ProviderFailed."""
-    async for block in blocks:
-        yield [_decoded_answer(data) for data in _data(block)]
+class Writer(Protocol):
+    """Tells one answer in an endpoint's own events."""
+
+    def begin(self) -> bytes:
+        """The events before all others."""
+        ...
+
+    def note(self, choice: Choice) -> bytes:
+        """One choice's delta as events."""
+        ...
+
+    def end(self, reasoning_tokens: int | None) -> bytes:
+        """The events of a whole answer's end."""
+        ...
+
+
+class ToldReader:
+    """Reads a stream by way of a reader of chat.completions, and has a Writer tell what that returns."""
+
+    def __init__(self, call: Call, chat: Reader, writer: Writer) -> None:
+        self._call = call
+        self._chat = chat
+        self._writer = writer
+        self._begun = False
+        self._reasoning: int | None = None
+        self._broken = False
+
+    @property
+    def failure(self) -> ProviderFailed | None:
+        """See `Reader`."""
+        return self._chat.failure
+
+    @property
+    def complete(self) -> bool:
+        """See `Reader`."""
+        return self._chat.complete and not self._broken
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `Reader`."""
+        block = self._chat.feed(chunk)
+        try:
+            return self._tell(block)
+        except ProviderFailed:
+            self._broken = True  # though the answer be complete, not all of it was told
+            raise
+
+    def end(self) -> bytes:
+        """See `Reader`."""
+        told = self._tell(self._chat.end())
+        self._call.whole = True
+        return told + self._writer.end(self._reasoning)
+
+    def _tell(self, block: bytes) -> bytes:
+        told = []
+        if not self._begun:
+            self._begun = True
+            told.append(self._writer.begin())
+        for event in events_of(block):
+            data = data_of(event)
+            if data and data != b"[DONE]":
+                chunk = _decoded_answer(data)
+                told += [self._writer.note(choice) for choice in chunk.choices or ()]
+                if chunk.usage is not None:
+                    self._reasoning = chunk.reasoning_tokens
+        return b"".join(told)
 
 
 def object_of(arguments: str) -> msgspec.Raw:
@@ -175,13 +249,6 @@ def object_of(arguments: str) -> msgspec.Raw:
         return msgspec.Raw(words.encode())
     except (*UNREADABLE, UnicodeEncodeError) as error:
         raise bad_answer("the arguments of a call that are no JSON object") from error
-
-
-def _data(block: bytes) -> Iterator[bytes]:
-    for event in block.split(b"\n\n"):
-        data = b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
-        if data and data != b"[DONE]":
-            yield data
 
 
 def _decoded_answer(data: bytes) -> Answer:

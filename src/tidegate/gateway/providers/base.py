@@ -1,17 +1,18 @@
-"""What a provider is: five verbs between our words and an upstream's dialect. Built-ins and plug-ins enter by the same
+"""What a provider is: six verbs between our words and an upstream's dialect. Built-ins and plug-ins enter by the same
 door.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from tidegate.gateway.call import Call, Reply
+from tidegate.gateway.events import Reader
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.snapshot import Deployment
 
-__all__ = ["Ask", "Provider"]
+__all__ = ["Ask", "Provider", "Reader"]
 
 
 class Ask:
@@ -56,7 +57,7 @@ class Provider(Protocol):
         ...
 
     def streams(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether an answer with these headers is a stream that `follow` can read."""
+        """Whether an answer with these headers is a stream that `reader` can read."""
         ...
 
     def read(self, ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
@@ -65,8 +66,6 @@ class Provider(Protocol):
         """
         ...
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Turn a streamed answer into whole server-sent events in the words of `ask.endpoint`, noting usage; raises
-        ProviderFailed when it ends too early.
-        """
+    def reader(self, ask: Ask) -> Reader:
+        """What reads a streamed answer."""
         ...

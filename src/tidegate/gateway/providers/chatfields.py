@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Chat", "Embed", "Function", "Message", "Part", "Tool", "ToolCall"]
+__all__ = ["Chat", "Embed", "Function", "JsonSchema", "Message", "Part", "Tool", "ToolCall"]
 
 Object = dict[str, Any]
 Count = Annotated[int, Meta(ge=1)]
@@ -42,7 +42,9 @@ class FileBlock(_Words):
 
 
 class Part(_Words):
-    """One part of a message. `cache_control` marks where a prompt's cached beginning ends."""
+    """One part of a message. `cache_control` marks where a prompt's cached beginning ends; OpenAI's own mark for it is
+    left out.
+    """
 
     type: str
     text: str | None = None
@@ -51,6 +53,7 @@ class Part(_Words):
     input_audio: InputAudio | None = None
     file: FileBlock | None = None
     cache_control: Object | None = None
+    prompt_cache_breakpoint: Object | None = None
 
 
 class CalledFunction(_Words):
@@ -71,8 +74,8 @@ class ToolCall(_Words):
 
 
 class Message(_Words):
-    """One message. `name` is left out; clients send an answer's message back as it came, of which `annotations` and
-    `reasoning_content` are left out too.
+    """One message. `name` is left out; clients send an answer's message back as it came, of which `annotations`,
+    `reasoning_content` and `reasoning` are left out too.
     """
 
     role: str
@@ -82,6 +85,7 @@ class Message(_Words):
     tool_call_id: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: Any = None
     extra_content: Object | None = None
     annotations: list[Object] | None = None
     function_call: None = None

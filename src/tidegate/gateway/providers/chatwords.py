@@ -12,15 +12,17 @@ from typing import Any
 
 import msgspec
 
-from tidegate.gateway.providers.chatfields import Chat, Embed, Message, ToolCall
+from tidegate.gateway.providers.chatfields import Chat, Embed, JsonSchema, Message, ToolCall
 from tidegate.kernel.errors import Invalid
 
 __all__ = [
     "HARMLESS",
     "arguments_of",
+    "chosen_function",
     "data_url",
     "read_chat",
     "read_embed",
+    "schema_of",
     "stops",
     "text_of",
     "unsupported",
@@ -31,6 +33,7 @@ HARMLESS = frozenset(
         "metadata",
         "model",
         "prompt_cache_key",
+        "prompt_cache_options",
         "prompt_cache_retention",
         "safety_identifier",
         "store",
@@ -53,9 +56,11 @@ DEFAULTS = MappingProxyType(
         "presence_penalty": ZERO,
         "service_tier": (b'"auto"', b'"default"'),
         "top_logprobs": ZERO,
+        "verbosity": (b'"medium"',),
     }
 )
 """What a field says that asks for nothing."""
+Object = dict[str, Any]
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[\w.+-]+)*;base64,([A-Za-z0-9+/]*={0,2})")
 _AT = re.compile(r"\$\.([\w.\[\]]+)")
 
@@ -100,6 +105,23 @@ def read_embed(payload: Mapping[str, msgspec.Raw], upstream: str) -> Embed:
 def stops(chat: Chat) -> list[str]:
     """The words that end an answer."""
     return [chat.stop] if isinstance(chat.stop, str) else list(chat.stop or ())
+
+
+def chosen_function(chat: Chat) -> str | None:
+    """The function that `tool_choice` names; None for any other choice."""
+    function = chat.tool_choice.get("function") if isinstance(chat.tool_choice, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def schema_of(chat: Chat, upstream: str) -> tuple[JsonSchema, Object] | None:
+    """The format that is asked for and the schema in it, None where it is text; raises Invalid for JSON without one."""
+    asked = chat.response_format
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type != "json_schema" or asked.json_schema is None or asked.json_schema.schema is None:
+        raise unsupported(f"{upstream} makes JSON by a schema only", "response_format", "Send a json_schema.")
+    return asked.json_schema, asked.json_schema.schema
 
 
 def text_of(message: Message, where: str) -> str:

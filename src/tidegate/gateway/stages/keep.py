@@ -1,7 +1,6 @@
 """Keeps what was said in some calls, where their route opted in; a call of any other route pays one look-up."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -44,31 +43,19 @@ class Keep:
         if reply.events is None:
             self._put(call, reply.body)
         else:
-            reply.events = self._gathered(call, reply.events)
+            gathered = _Gathered()
+            reply.events.tap(gathered.add)
+            reply.events.when_over(lambda error: self._over(call, gathered, error))
         return reply
 
-    async def _gathered(self, call: Call, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Pass the events on, and keep them when they have come to their end; clients leave at [DONE]."""
-        parts: list[bytes] = []
-        size, ended = 0, False
-        try:
-            async for block in events:
-                size += len(block)
-                if size <= MAX_BYTES:
-                    parts.append(block)
-                else:
-                    parts.clear()
-                yield block
-            ended = True
-        except (GeneratorExit, asyncio.CancelledError):
-            ended = call.whole
-            raise
-        finally:
-            await events.aclose()
-            if ended and size > MAX_BYTES:
-                self._contents.drop()
-            elif ended:
-                self._put(call, b"".join(parts))
+    def _over(self, call: Call, gathered: "_Gathered", error: BaseException | None) -> None:
+        """Keep what came to its end; clients leave at [DONE]."""
+        if error is not None and (isinstance(error, Exception) or not call.whole):
+            return
+        if gathered.size > MAX_BYTES:
+            self._contents.drop()
+        else:
+            self._put(call, b"".join(gathered.parts))
 
     def _put(self, call: Call, answer: bytes) -> None:
         request = _ENCODE(call.payload)
@@ -89,6 +76,23 @@ class Keep:
                 shadow_of=call.shadow_of,
             )
         )
+
+
+class _Gathered:
+    """The blocks of a stream, up to MAX_BYTES; of a longer one nothing."""
+
+    __slots__ = ("parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, block: bytes) -> None:
+        self.size += len(block)
+        if self.size <= MAX_BYTES:
+            self.parts.append(block)
+        else:
+            self.parts.clear()
 
 
 def _behind_adapter(call: Call) -> Route | None:

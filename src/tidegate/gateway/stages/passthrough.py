@@ -2,10 +2,11 @@
 
 import copy
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from tidegate.gateway.call import Call, Handler, Reply
+from tidegate.gateway.events import Events
 from tidegate.gateway.passthrough import (
     MODEL_HEADER,
     Body,
@@ -163,26 +164,42 @@ class PassOn:
                 note_used(call, body)
                 return Reply(status, passed, body)
             streamed = True
-            return Reply(status, passed, events=self._events(call, exchange, attempt))
+            reader = _Passing(call)
+            events = Events(exchange, reader)
+            events.when_over(lambda error: self._over(reader, exchange, attempt))
+            return Reply(status, passed, events=events)
         finally:
             if not streamed:
                 exchange.release()
 
-    async def _events(self, call: Call, exchange: Exchange, attempt: Attempt) -> AsyncGenerator[bytes, None]:
+    def _over(self, reader: "_Passing", exchange: Exchange, attempt: Attempt) -> None:
         health, trial, began_s = attempt
-        whole = False
-        try:
-            async for chunk in exchange.chunks():
-                if call.first_token_s is None:
-                    call.first_token_s = time.perf_counter()
-                yield chunk
-            whole = call.whole = True
-        finally:
-            exchange.release()
-            if whole and call.first_token_s is not None:
-                health.well(self._board.clock(), (call.first_token_s - began_s) * 1000, trial)
-            else:
-                health.left(trial)
+        first_s = reader.call.first_token_s
+        exchange.release()
+        if reader.complete and first_s is not None:
+            health.well(self._board.clock(), (first_s - began_s) * 1000, trial)
+        else:
+            health.left(trial)
+
+
+class _Passing:
+    """Reads nothing: notes when the first bytes and the last ones came."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.complete = False
+        self.failure: ProviderFailed | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """See `Reader`."""
+        if self.call.first_token_s is None:
+            self.call.first_token_s = time.perf_counter()
+        return chunk
+
+    def end(self) -> bytes:
+        """See `Reader`."""
+        self.complete = self.call.whole = True
+        return b""
 
 
 def _model(call: Call) -> str:

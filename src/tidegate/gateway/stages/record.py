@@ -1,7 +1,6 @@
 """The outermost stage: gives every call its id and its one CallRecord, and turns errors into replies."""
 
 import time
-from collections.abc import AsyncGenerator
 
 from tidegate.gateway import anthropic_errors
 from tidegate.gateway.bounds import used_of
@@ -48,36 +47,20 @@ class Record:
         if reply.events is None:
             self._settle(call, reply.status)
         else:
-            reply.events = self._watch(call, reply.events, reply)
+            reply.events.mend_with(lambda error: _last_event(call, reply, error))
+            reply.events.when_over(lambda error: self._streamed(call, reply.status, error))
         return reply
 
-    async def _watch(
-        self, call: Call, events: AsyncGenerator[bytes, None], reply: Reply
-    ) -> AsyncGenerator[bytes, None]:
-        """Pass the events on. A break becomes an error event without [DONE]: a cut answer never looks like a whole
-        one. What is no stream of events breaks off.
-        """
-        call.ending = "cancelled"  # until it is known better: this is what holds when the client goes away
-        try:
-            async for block in events:
-                yield block
-            call.ending = "complete"
-        except TidegateError as error:
-            call.ending = "timeout" if isinstance(error, ProviderTimeout) else "cut"
-            call.error_code = error.code
-            if call.endpoint.kind == "passthrough" and not _has_events(reply):
-                raise
-            yield _event(call, error)
-        except Exception as error:
-            call.ending = "failed"
-            call.error_code = type(error).__name__
-            error.add_note(f"call_id={call.call_id}")
-            raise
-        finally:
-            if call.whole and call.ending == "cancelled":
-                call.ending = "complete"  # clients leave at [DONE], often before the last bytes behind it
-            await events.aclose()
-            self._settle(call, reply.status)
+    def _streamed(self, call: Call, status: int, error: BaseException | None) -> None:
+        """Clients leave at [DONE], often before the last bytes behind it."""
+        if error is not None:
+            call.ending = _broken_off(call, error)
+            if isinstance(error, TidegateError):
+                call.error_code = error.code
+            elif isinstance(error, Exception):
+                call.error_code = type(error).__name__
+                error.add_note(f"call_id={call.call_id}")
+        self._settle(call, status)
 
     def _sign(self, call: Call, reply: Reply) -> None:
         headers = reply.headers
@@ -111,10 +94,24 @@ def _reply(call: Call, error: TidegateError) -> Reply:
     return error_reply(error)
 
 
-def _event(call: Call, error: TidegateError) -> bytes:
+def _last_event(call: Call, reply: Reply, error: TidegateError) -> bytes | None:
+    """A break becomes an error event without [DONE]: a cut answer never looks like a whole one. What is no stream of
+    events breaks off.
+    """
+    if call.endpoint.kind == "passthrough" and not _has_events(reply):
+        return None
     if call.endpoint.family == ANTHROPIC:
         return anthropic_errors.error_event(error, call.call_id)
     return error_event(error)
+
+
+def _broken_off(call: Call, error: BaseException) -> str:
+    """How a stream ended that did not come to its end."""
+    if isinstance(error, TidegateError):
+        return "timeout" if isinstance(error, ProviderTimeout) else "cut"
+    if isinstance(error, Exception):
+        return "failed"
+    return "complete" if call.whole else "cancelled"
 
 
 def _ending(call: Call, error: TidegateError) -> str:

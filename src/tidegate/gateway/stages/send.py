@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.gateway.dialects.base import Dialect
+from tidegate.gateway.events import Events
 from tidegate.gateway.ports import Exchange, Upstreams
 from tidegate.gateway.providers.base import Ask, Provider
 from tidegate.gateway.routing.board import HealthBoard
@@ -94,13 +95,16 @@ class Send:
             if call.stream and status == OK:
                 if not provider.streams(headers):
                     raise _no_stream(exchange)
-                events = provider.follow(ask, exchange.chunks())
+                reader = provider.reader(ask)
                 if dialect is not None:
-                    events = dialect.events(call, events)
+                    reader = dialect.reader(call, reader)
+                events = Events(exchange, reader)
                 found = next((headers[name] for name in REQUEST_IDS if name in headers), b"")
                 call.upstream_request_id = found.decode("latin-1")[:128] or None
-                first = await _peek(call, events) if walk.may_go_on else []
-                reply = Reply(OK, [EVENT_STREAM, NO_CACHE], events=_events(walk, exchange, first, events))
+                if walk.may_go_on:
+                    await events.peek(lambda: call.first_token_s is not None, PEEKED_BYTES)
+                events.when_over(lambda error: _over(walk, exchange, error))
+                reply = Reply(OK, [EVENT_STREAM, NO_CACHE], events=events)
                 handed_on = True
             else:
                 reply = provider.read(ask, status, headers, await exchange.whole())
@@ -140,33 +144,9 @@ class Send:
         return ask, dialect
 
 
-async def _events(
-    walk: Walk, exchange: Exchange, first: list[bytes], events: AsyncIterator[bytes]
-) -> AsyncGenerator[bytes, None]:
-    """What was read ahead, then what comes."""
-    broken: ProviderFailed | None = None
-    try:
-        for block in first:
-            yield block
-        async for block in events:
-            yield block
-    except ProviderFailed as error:
-        broken = error
-        raise
-    finally:
-        exchange.release()
-        walk.streamed(broken)
-
-
-async def _peek(call: Call, events: AsyncIterator[bytes]) -> list[bytes]:
-    """Read the stream up to its first token, its end, or PEEKED_BYTES."""
-    first, size = [], 0
-    async for block in events:
-        first.append(block)
-        size += len(block)
-        if call.first_token_s is not None or size > PEEKED_BYTES:
-            break
-    return first
+def _over(walk: Walk, exchange: Exchange, error: BaseException | None) -> None:
+    exchange.release()
+    walk.streamed(error if isinstance(error, ProviderFailed) else None)
 
 
 def _nobody_free(call: Call) -> Unavailable:

@@ -1,7 +1,7 @@
 """The copies of some calls for a candidate: begun when the user's answer is over, never waited for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.gateway.ports import Shadows
@@ -24,20 +24,11 @@ class Shadow:
             if reply.events is None:
                 asyncio.get_running_loop().call_soon(start)  # the door writes the reply first
             else:
-                reply.events = _then(call, reply.events, start)
+                reply.events.when_over(lambda error: _then(call, start, error))
         return reply
 
 
-async def _then(
-    call: Call, events: AsyncGenerator[bytes, None], start: Callable[[], None]
-) -> AsyncGenerator[bytes, None]:
-    """Pass the events on; clients leave at [DONE], often before the last bytes behind it."""
-    ended = False
-    try:
-        async for block in events:
-            yield block
-        ended = True
-    finally:
-        await events.aclose()
-        if ended or call.whole:
-            asyncio.get_running_loop().call_soon(start)
+def _then(call: Call, start: Callable[[], None], error: BaseException | None) -> None:
+    """Clients leave at [DONE], often before the last bytes behind it."""
+    if error is None or call.whole:
+        asyncio.get_running_loop().call_soon(start)

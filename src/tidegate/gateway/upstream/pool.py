@@ -1,7 +1,7 @@
 """The pool: finds or opens a connection for an exchange, watches its deadline, takes it back when it is clean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tidegate.gateway.upstream.connection import Connection
 from tidegate.gateway.upstream.resolver import Resolver, not_allowed
@@ -17,8 +17,8 @@ SHARES = 3
 
 
 class Exchange:
-    """One request and its response. `status` and `headers` are there after `Pool.send`; then read `whole` or
-    `chunks`, then `release`.
+    """One request and its response. `status` and `headers` are there after `Pool.send`; then read `whole`, or
+    `piece` by piece, or `pour`; then `release`.
     """
 
     __slots__ = ("_pool", "connection", "deadline_s", "first_limit_s", "first_s", "streaming", "target", "total_s")
@@ -52,11 +52,6 @@ class Exchange:
     async def whole(self) -> bytes:
         """The whole body; raises ProviderFailed."""
         return await self.connection.whole()
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives."""
-        while piece := await self.connection.piece():
-            yield piece
 
     async def piece(self) -> bytes:
         """The next piece of the body, empty at its end; raises ProviderFailed."""

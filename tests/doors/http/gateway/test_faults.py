@@ -1,6 +1,5 @@
 """What a client sees of a fault of ours: that there was one, never its inside, and never an answer that looks whole."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,16 +9,12 @@ from tests.support.http1 import Wire, get, post
 from tests.support.scene import CHAT
 from tidegate.app.gateway import Gateway
 from tidegate.doors.http.gateway.asgi import GatewayApp, merged
+from tidegate.gateway.providers.openai.streams import ChatReader
 
 PATH = "/v1/chat/completions"
 
 
 def broken(*_: Any) -> Any:
-    raise ZeroDivisionError("the inside")
-
-
-async def broken_stream(call: Any, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield await anext(chunks)
     raise ZeroDivisionError("the inside")
 
 
@@ -38,7 +33,7 @@ def test_a_fault_is_500_and_the_connection_goes_on(gateway: RunningGateway, monk
 
 
 def test_a_fault_in_a_stream_cuts_it(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.gateway.providers.openai.provider.follow", broken_stream)
+    monkeypatch.setattr(ChatReader, "end", broken)
     with Wire(gateway.port) as wire:
         wire.send(post(PATH, {**CHAT, "stream": True}))
         assert wire.head().status == 200

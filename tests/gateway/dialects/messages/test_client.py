@@ -191,6 +191,74 @@ def test_why_it_ended(claude: Anthropic, upstream: ScriptedUpstream, finish: str
     assert claude.messages.create(model="gpt", max_tokens=50, messages=HI).stop_reason == stop
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("said", "stop"),
+    [
+        ({"tool_calls": [called("c", "{}", 0)]}, "tool_use"),
+        ({"refusal": "No."}, "refusal"),
+        ({"content": "x"}, "end_turn"),
+    ],
+)
+def test_a_call_and_a_refusal_end_a_message_whatever_chat_calls_it(
+    claude: Anthropic, upstream: ScriptedUpstream, said: dict[str, Any], stop: str, streamed: bool
+) -> None:
+    """OpenAI says `stop` after a call that `tool_choice` named."""
+    chunks = [
+        event(chunk([{"index": 0, "delta": said}])),
+        event(chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+    ]
+    body = told(**said)
+    body["choices"][0]["finish_reason"] = "stop"
+    upstream.say(stream([*chunks, DONE]) if streamed else answer(body))
+    if streamed:
+        with claude.messages.stream(model="gpt", max_tokens=50, messages=HI, tools=TOOLS) as events:
+            got: Any = events.get_final_message()
+    else:
+        got = claude.messages.create(model="gpt", max_tokens=50, messages=HI, tools=TOOLS)
+    assert got.stop_reason == stop
+    assert len(got.content) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("thinking", "kinds"),
+    [({"type": "adaptive"}, ["thinking", "text"]), ({"type": "adaptive", "display": "omitted"}, ["text"])],
+)
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_thoughts_under_either_name(
+    claude: Anthropic, gateway: RunningGateway, upstream: ScriptedUpstream, streamed: bool, thinking: Any,
+    kinds: list[str], field: str,
+) -> None:  # fmt: skip
+    deltas: list[dict[str, Any]] = [{field: "Hm."}, {"content": "Hi."}]
+    chunks = [event(chunk([{"index": 0, "delta": delta}])) for delta in deltas]
+    chunks.append(event(chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])))
+    upstream.say(stream([*chunks, DONE]) if streamed else answer(told(**{field: "Hm.", "content": "Hi."})))
+    if streamed:
+        with claude.messages.stream(model="gpt", max_tokens=50, messages=HI, thinking=thinking) as events:
+            got: Any = events.get_final_message()
+    else:
+        got = claude.messages.create(model="gpt", max_tokens=50, messages=HI, thinking=thinking)
+    assert [block.type for block in got.content] == kinds
+    assert got.content[-1].text == "Hi."
+    assert gateway.wait_record().ending == "complete"
+
+
+def test_what_asks_for_nothing_here_is_let_through(claude: Anthropic, upstream: ScriptedUpstream) -> None:
+    upstream.say(answer(chat()))
+    tool = {**TOOLS[0], "eager_input_streaming": True, "defer_loading": False, "allowed_callers": ["direct"]}
+    use = {"type": "tool_use", "id": "t", "name": "weather", "input": {}, "caller": {"type": "direct"}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "Fine.", "toolset_name": None}
+    turns = [{"role": "assistant", "content": [{**use, "toolset_name": None}]}, {"role": "user", "content": [result]}]
+    edits = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+    fields = {"tools": [tool], "speed": "standard", "context_management": edits, "messages": [*HI, *turns]}
+    body = {"model": "gpt", "max_tokens": 50, **fields}
+    claude.post("/v1/messages", cast_to=object, body=body)
+    asked = upstream.last.json
+    assert asked.keys() == {"model", "max_tokens", "tools", "messages"}
+    assert asked["tools"][0]["function"]["parameters"] == PLACE
+
+
 def test_the_word_that_ended_it(claude: Anthropic, upstream: ScriptedUpstream) -> None:
     body = chat()
     body["choices"][0]["stop_reason"] = "END"
@@ -208,6 +276,9 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search"}
         ({"tools": [SEARCH]}, "tools"),
         ({"container": "c"}, "container"),
         ({"service_tier": "fast"}, "service_tier"),
+        ({"speed": "fast"}, "speed"),
+        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, "clear_tool_uses"),
+        ({"tools": [{**TOOLS[0], "defer_loading": True}]}, "tools"),
         ({"messages": [{"role": "user", "content": [{"type": "search_result"}]}]}, "search_result"),
         (
             {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "", "name": "", "input": {}}]}]},

@@ -134,6 +134,35 @@ def test_an_answer_that_is_incomplete(client: OpenAI, upstream: ScriptedUpstream
     assert (got.status, got.incomplete_details.reason) == ("incomplete", reason)
 
 
+def test_the_call_that_was_cut_short_is_incomplete(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.say(answer(told("length", content="I look.", tool_calls=[called("c", '{"at": "K')])))
+    got = client.responses.create(model="gpt", input="Hi", tools=TOOLS)
+    statuses = [item.status for item in got.output if item.type in ("message", "function_call")]
+    assert statuses == ["completed", "incomplete"]
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_thoughts_under_either_name(client: OpenAI, upstream: ScriptedUpstream, field: str) -> None:
+    upstream.say(answer(told(**{field: "Hm.", "content": "Hi."})))
+    got: Any = client.responses.create(model="gpt", input="Hi")
+    assert [item.type for item in got.output] == ["reasoning", "message"]
+    assert got.output[0].content[0].text == "Hm."
+
+
+def test_what_asks_for_nothing_here_is_let_through(client: OpenAI, upstream: ScriptedUpstream) -> None:
+    upstream.say(answer(told(content="Hi.")))
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    made = {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}", "caller": {"type": "direct"}}
+    turns: Any = [
+        {"role": "user", "content": [{"type": "input_text", "text": "Hi", **mark}]},
+        {**made, "namespace": None},
+        {"type": "function_call_output", "call_id": "c", "output": "Fine.", "caller": {"type": "direct"}},
+    ]
+    client.responses.create(model="gpt", input=turns, max_tool_calls=3)
+    assert upstream.last.json.keys() == {"model", "messages"}
+    assert [one["role"] for one in upstream.last.json["messages"]] == ["user", "assistant", "tool"]
+
+
 def test_a_refusal(client: OpenAI, upstream: ScriptedUpstream) -> None:
     upstream.say(answer(told(refusal="I won't.")))
     [item] = client.responses.create(model="gpt", input="Hi").output

@@ -1,7 +1,7 @@
 """A stream is told the same at any split of its bytes, and one that ends early never looks whole."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,25 +12,26 @@ from hypothesis import strategies as st
 from tests.support.anthropic_fake import message_events, text, thinking, tool_use
 from tests.support.calls import a_call, an_ask, pieces_of
 from tests.support.scene import CHAT
+from tests.support.streams import followed
 from tests.support.wire import DONE
 from tidegate.gateway.call import Call
-from tidegate.gateway.providers.anthropic.streams import follow_as_chat, follow_messages
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.anthropic.streams import AsChatReader, MessagesReader
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.kernel.errors import ProviderFailed
 
-Follow = Callable[[Ask, AsyncIterator[bytes]], AsyncIterator[bytes]]
+Reading = Callable[[Ask], Reader]
 BLOCKS = (thinking("Hm."), text("Füße 🌊"), tool_use("weather", {"a": 1}))
 WHOLE = b"".join(message_events(*BLOCKS, stop="tool_use"))
 BROKEN = ProviderFailed("broke off", code="provider_cut")
-FOLLOWS = pytest.mark.parametrize("follow", [follow_messages, follow_as_chat])
+READERS = pytest.mark.parametrize("reader", [MessagesReader, AsChatReader])
 
 
 def asking() -> Call:
     return a_call({**CHAT, "stream": True})
 
 
-async def followed(follow: Follow, call: Call, parts: list[bytes], error: Exception | None = None) -> list[bytes]:
-    return [block async for block in follow(an_ask(call), pieces_of(parts, error))]
+async def heard(reader: Reading, call: Call, parts: list[bytes], error: Exception | None = None) -> list[bytes]:
+    return [block async for block in followed(reader(an_ask(call)), pieces_of(parts, error))]
 
 
 def cut_up(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -47,7 +48,7 @@ NEWLINES = st.sampled_from([b"\n", b"\r\n", b"\r"])
 async def test_chat_is_told_the_same_at_any_split(cuts: list[int], newline: bytes) -> None:
     parts = cut_up(WHOLE.replace(b"\n", newline), cuts)
     call = asking()
-    blocks = await followed(follow_as_chat, call, [*parts, b"\n"] if newline == b"\r" else parts)
+    blocks = await heard(AsChatReader, call, parts)
     assert blocks[-1] == DONE
     told = b"".join(blocks).split(b"\n\n")
     deltas: list[Any] = [json.loads(one[6:])["choices"][0]["delta"] for one in told if one and one + b"\n\n" != DONE]
@@ -62,8 +63,8 @@ async def test_chat_is_told_the_same_at_any_split(cuts: list[int], newline: byte
 async def test_messages_pass_as_they_came(cuts: list[int], newline: bytes) -> None:
     parts = cut_up(WHOLE.replace(b"\n", newline), cuts)
     call = asking()
-    blocks = await followed(follow_messages, call, [*parts, b"\n"] if newline == b"\r" else parts)
-    assert b"".join(blocks).rstrip() == WHOLE.rstrip()
+    blocks = await heard(MessagesReader, call, parts)
+    assert b"".join(blocks) == WHOLE
     assert all(block.endswith(b"\n\n") for block in blocks)
     noted(call, "tool_use")
 
@@ -75,36 +76,36 @@ def noted(call: Call, finish: str) -> None:
     assert call.first_token_s is not None
 
 
-@FOLLOWS
-async def test_a_cut_at_any_byte_is_a_cut(follow: Follow) -> None:
+@READERS
+async def test_a_cut_at_any_byte_is_a_cut(reader: Reading) -> None:
     for at in range(len(WHOLE) - 1):
         for error in (None, BROKEN):
             call = asking()
             with pytest.raises(ProviderFailed) as caught:
-                await followed(follow, call, [WHOLE[:at]] if at else [], error)
+                await heard(reader, call, [WHOLE[:at]] if at else [], error)
             assert caught.value.code == "provider_cut"
             assert not call.whole
             assert call.usage is None
 
 
-@FOLLOWS
-async def test_a_break_after_the_last_event_takes_nothing_away(follow: Follow) -> None:
+@READERS
+async def test_a_break_after_the_last_event_takes_nothing_away(reader: Reading) -> None:
     call = asking()
-    assert await followed(follow, call, [WHOLE], BROKEN)
+    assert await heard(reader, call, [WHOLE], BROKEN)
     assert call.whole
 
 
-@FOLLOWS
+@READERS
 @pytest.mark.parametrize("data", [b"data: {\n\n", b"data: []\n\n", b'data: {"type": 5}\n\n', b"data: \xff\n\n"])
-async def test_events_that_cannot_be_read(follow: Follow, data: bytes) -> None:
+async def test_events_that_cannot_be_read(reader: Reading, data: bytes) -> None:
     with pytest.raises(ProviderFailed) as caught:
-        await followed(follow, asking(), [data])
+        await heard(reader, asking(), [data])
     assert caught.value.code == "provider_bad_answer"
 
 
-@FOLLOWS
-async def test_an_error_keeps_its_status(follow: Follow) -> None:
+@READERS
+async def test_an_error_keeps_its_status(reader: Reading) -> None:
     data = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Full."}}\n\n'
     with pytest.raises(ProviderFailed, match=r"overloaded_error: Full\.") as caught:
-        await followed(follow, asking(), [data])
+        await heard(reader, asking(), [data])
     assert caught.value.status == 529

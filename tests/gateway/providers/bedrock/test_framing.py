@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bedrock_fake import converse_events, frame
-from tests.support.calls import pieces_of
-from tidegate.gateway.providers.bedrock.framing import Frame, frames, is_frames
+from tidegate.gateway.providers.bedrock.framing import Frame, Frames, is_frames
 from tidegate.kernel.errors import ProviderFailed
 
 NAMES = st.text(min_size=1, max_size=20).filter(lambda name: 0 < len(name.encode()) <= 255)
@@ -22,12 +21,13 @@ FRAMES = st.lists(
 )
 
 
-async def read(parts: list[bytes]) -> list[Frame]:
-    return [one async for one in frames(pieces_of(parts))]
+def read(parts: list[bytes]) -> list[Frame]:
+    stream = Frames()
+    return [one for part in parts for one in stream.feed(part)]
 
 
-async def gather(data: bytes, found: list[Frame]) -> None:
-    async for one in frames(pieces_of([data])):
+def gather(data: bytes, found: list[Frame]) -> None:
+    for one in Frames().feed(data):
         found.append(one)  # what came before the error counts
 
 
@@ -38,9 +38,9 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 @given(made=FRAMES, cuts=st.lists(st.integers(0, 5000), max_size=12))
 @settings(max_examples=100)
-async def test_what_was_framed_is_read_at_any_split(made: list[tuple[dict[str, str], bytes]], cuts: list[int]) -> None:
+def test_what_was_framed_is_read_at_any_split(made: list[tuple[dict[str, str], bytes]], cuts: list[int]) -> None:
     data = b"".join(frame(headers, payload) for headers, payload in made)
-    found = await read(split(data, cuts))
+    found = read(split(data, cuts))
     assert [(one.headers, one.payload) for one in found] == made
     oracle = EventStreamBuffer()
     oracle.add_data(data)
@@ -52,29 +52,29 @@ WHOLE = b"".join(converse_events([{"text": "Hi"}, {"text": "Füße"}]))
 
 @given(at=st.integers(0, len(WHOLE) - 1), bits=st.integers(1, 255))
 @settings(max_examples=150)
-async def test_a_damaged_byte_is_never_read_as_an_event(at: int, bits: int) -> None:
+def test_a_damaged_byte_is_never_read_as_an_event(at: int, bits: int) -> None:
     damaged = bytearray(WHOLE)
     damaged[at] ^= bits
-    right = await read([WHOLE])
+    right = read([WHOLE])
     found: list[Frame] = []
     with pytest.raises(ProviderFailed, match=r"damaged|bytes"):
-        await gather(bytes(damaged), found)
+        gather(bytes(damaged), found)
     assert found == right[: len(found)]
 
 
 @pytest.mark.parametrize("kind", range(10))
-async def test_headers_of_every_type_are_skipped_over(kind: int) -> None:
+def test_headers_of_every_type_are_skipped_over(kind: int) -> None:
     sizes = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
     value = bytes(sizes[kind]) if kind in sizes else b"\x00\x03abc"
     text = b"\x01b\x07\x00\x01x"
-    [one] = await read([_raw(b"\x01a" + bytes([kind]) + value + text)])
+    [one] = read([_raw(b"\x01a" + bytes([kind]) + value + text)])
     assert one.headers == {"b": "x"} | ({"a": "abc"} if kind == 7 else {})
 
 
 @pytest.mark.parametrize("headers", [b"\x01", b"\x01a\x0a", b"\x05ab", b"\x01a\x07\x00\x09x", b"\x01a\x07\x00\x01\xff"])
-async def test_headers_that_cannot_be_read(headers: bytes) -> None:
+def test_headers_that_cannot_be_read(headers: bytes) -> None:
     with pytest.raises(ProviderFailed, match="header"):
-        await read([_raw(headers)])
+        read([_raw(headers)])
 
 
 def test_only_event_streams_are_followed() -> None:

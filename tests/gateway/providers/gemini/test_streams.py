@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.support.calls import a_call, an_ask, pieces_of
 from tests.support.gemini_fake import candidate, generated
 from tests.support.scene import CHAT
+from tests.support.streams import followed
 from tests.support.wire import DONE, event
 from tidegate.gateway.call import Call
-from tidegate.gateway.providers.gemini.streams import follow_gemini
+from tidegate.gateway.providers.gemini.streams import GeminiReader
 from tidegate.kernel.errors import ProviderFailed
 
 CALLED = {"functionCall": {"name": "weather", "args": {"a": 1}}}
@@ -30,8 +31,8 @@ def asking(n: int = 1) -> Call:
     return a_call({**CHAT, "stream": True, "n": n})
 
 
-async def followed(call: Call, parts: list[bytes], error: Exception | None = None) -> list[bytes]:
-    return [block async for block in follow_gemini(an_ask(call), pieces_of(parts, error))]
+async def heard(call: Call, parts: list[bytes], error: Exception | None = None) -> list[bytes]:
+    return [block async for block in followed(GeminiReader(an_ask(call)), pieces_of(parts, error))]
 
 
 def deltas(blocks: list[bytes]) -> list[Any]:
@@ -46,7 +47,7 @@ async def test_the_same_is_told_at_any_split(cuts: list[int], newline: bytes) ->
     edges = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
     call = asking()
     parts = [data[a:b] for a, b in pairwise(edges) if a != b]
-    blocks = await followed(call, [*parts, b"\n"] if newline == b"\r" else parts)
+    blocks = await heard(call, parts)
     assert blocks[-1] == DONE
     told = deltas(blocks)
     assert "".join(delta.get("content", "") for delta in told) == "Füße 🌊"
@@ -62,7 +63,7 @@ async def test_a_cut_at_any_byte_is_a_cut() -> None:
         for error in (None, BROKEN):
             call = asking()
             with pytest.raises(ProviderFailed) as caught:
-                await followed(call, [WHOLE[:at]] if at else [], error)
+                await heard(call, [WHOLE[:at]] if at else [], error)
             assert caught.value.code == "provider_cut"
             assert not call.whole
             assert call.usage is None
@@ -70,19 +71,19 @@ async def test_a_cut_at_any_byte_is_a_cut() -> None:
 
 async def test_a_break_after_the_last_event_takes_nothing_away() -> None:
     call = asking()
-    assert (await followed(call, [WHOLE], BROKEN))[-1] == DONE
+    assert (await heard(call, [WHOLE], BROKEN))[-1] == DONE
     assert call.whole
 
 
 async def test_every_choice_that_was_asked_for_must_finish() -> None:
     one, two = (event(generated(candidate({"text": "x"}, index=index))) for index in (0, 1))
     with pytest.raises(ProviderFailed):
-        await followed(asking(2), [one])
-    assert (await followed(asking(2), [one, two]))[-1] == DONE
+        await heard(asking(2), [one])
+    assert (await heard(asking(2), [one, two]))[-1] == DONE
 
 
 @pytest.mark.parametrize("data", [b"data: {\n\n", b"data: []\n\n", b'data: {"candidates": 5}\n\n', b"data: \xff\n\n"])
 async def test_events_that_cannot_be_read(data: bytes) -> None:
     with pytest.raises(ProviderFailed) as caught:
-        await followed(asking(), [data])
+        await heard(asking(), [data])
     assert caught.value.code == "provider_bad_answer"

@@ -11,9 +11,10 @@ from openai import OpenAI
 from tests.support.calls import a_call, an_ask, pieces_of
 from tests.support.gateway import RunningGateway
 from tests.support.scene import snapshot_of
+from tests.support.streams import followed
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import answer, event, stream
-from tidegate.gateway.providers.openai.responses import follow_response
+from tidegate.gateway.providers.openai.responses import ResponseReader
 from tidegate.kernel.errors import ProviderFailed
 
 PART = {"type": "output_text", "text": "Hello there.", "annotations": []}
@@ -33,7 +34,7 @@ RESPONSE: dict[str, Any] = {
         "input_tokens": 9,
         "output_tokens": 3,
         "total_tokens": 12,
-        "input_tokens_details": {"cached_tokens": 4},
+        "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
         "output_tokens_details": {"reasoning_tokens": 0},
     },
 }
@@ -78,6 +79,7 @@ def test_whole(client: OpenAI, gateway: RunningGateway, upstream: ScriptedUpstre
     assert upstream.last.json == {"model": "up-model", "input": "Hi", "store": False}
     record = gateway.wait_record()
     assert (record.input_tokens, record.output_tokens, record.cached_input_tokens) == (9, 3, 4)
+    assert record.cache_write_tokens == 2
     assert (record.finish_reason, record.ending) == ("completed", "complete")
 
 
@@ -147,6 +149,6 @@ async def test_a_cut_at_any_byte_is_a_cut() -> None:
     for at in range(len(whole) - 1):
         call = a_call({"model": "gpt", "input": "Hi", "stream": True}, path="/v1/responses")
         with pytest.raises(ProviderFailed) as caught:
-            [block async for block in follow_response(an_ask(call), pieces_of([whole[:at]]))]
+            [block async for block in followed(ResponseReader(an_ask(call)), pieces_of([whole[:at]]))]
         assert caught.value.code == "provider_cut"
         assert not call.whole

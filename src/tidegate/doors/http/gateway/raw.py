@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import cast
 
-from tidegate.app.gateway import Reply, Request
+from tidegate.app.gateway import Events, Reply, Request
 from tidegate.doors.http.gateway.bounds import BODY, HEAD, HTTP_1_0, IDLE, Refusal
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.reading import Reader
@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[tuple[Request, bool, str]] = deque()
         self._queued_bytes = 0
         self._writable: asyncio.Future[None] | None = None
+        self._pouring: Events | None = None
         self._write_paused = False
         self._closing = False
         self._refusal: Refusal | None = None
@@ -84,6 +85,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._write_paused = False
         self.touched = self._loop.time()
+        if self._pouring is not None:
+            self._pouring.go_on()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
@@ -168,20 +171,22 @@ class Connection(asyncio.Protocol):
         chunked = version != HTTP_1_0
         keep_alive = keep_alive and chunked
         transport.write(head_bytes(reply, date, keep_alive, chunked))
+
+        def write(block: bytes) -> bool:
+            transport.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+            return self._write_paused
+
         whole = False
+        self._pouring = reply.events
         try:
-            async for block in reply.events:
-                transport.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
-                if self._write_paused:
-                    await self._drained()
+            await reply.events.pour(write)
             whole = True
         except TidegateError as error:  # its call's record tells it; bytes that are no events can only break off
             log.debug("%s %s broke off: %s", request.method, request.path, error.code)
         except Exception:
             log.exception("%s %s broke off", request.method, request.path)
         finally:
-            if not whole:
-                await reply.events.aclose()
+            self._pouring = None
         if not whole:
             transport.abort()
             return False

@@ -5,16 +5,15 @@ only: message_start says 0, message_delta the truth. Where an upstream does not 
 are 0. Thoughts are told to those who asked for `thinking`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import msgspec
 
 from tidegate.gateway.call import JSON_HEADER, Call, Reply
-from tidegate.gateway.dialects.reading import Choice, Said, ToolCall, answer_of, chunks_of, object_of
+from tidegate.gateway.dialects.reading import Choice, Said, ToolCall, answer_of, object_of
 from tidegate.gateway.providers.chatanswers import bad_answer
 
-__all__ = ["message_events", "message_reply", "usage_words"]
+__all__ = ["MessageWriter", "message_reply", "usage_words"]
 
 ENDS: Final = {
     "content_filter": "refusal",
@@ -32,8 +31,8 @@ def message_reply(call: Call, reply: Reply) -> Reply:
     answer, choice = answer_of(reply.body)
     said = choice.message or Said()
     content: list[Object] = []
-    if said.reasoning_content and thinks(call):
-        content.append({"type": "thinking", "thinking": said.reasoning_content, "signature": ""})
+    if said.thoughts and thinks(call):
+        content.append({"type": "thinking", "thinking": said.thoughts, "signature": ""})
     content += [{"type": "text", "text": words} for words in (said.content, said.refusal) if words]
     for number, tool in enumerate(said.tool_calls or ()):
         call_id = tool.id or _call_id(call, number)
@@ -41,27 +40,11 @@ def message_reply(call: Call, reply: Reply) -> Reply:
     message = {
         **_begun(call),
         "content": content,
-        **_ended(choice),
+        **_ended(choice, called=bool(said.tool_calls), refused=bool(said.refusal)),
         "usage": usage_words(call, answer.reasoning_tokens),
     }
     headers = [(name, value) for name, value in reply.headers if name != JSON_HEADER[0]]
     return Reply(200, [JSON_HEADER, *headers], msgspec.json.encode(message))
-
-
-async def message_events(call: Call, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """A stream as events of messages; what breaks it off is raised on."""
-    writer = _Writer(call)
-    message = {**_begun(call), "content": [], "stop_reason": None, "stop_sequence": None}
-    yield _event("message_start", message={**message, "usage": {"input_tokens": 0, "output_tokens": 0}})
-    reasoning = None
-    async for chunks in chunks_of(blocks):
-        told = b"".join([writer.note(choice) for chunk in chunks for choice in chunk.choices or ()])
-        reasoning = next((one.reasoning_tokens for one in chunks if one.usage is not None), reasoning)
-        if told:
-            yield told
-    call.whole = True
-    ended = _event("message_delta", delta=_ended(writer.last), usage=usage_words(call, reasoning))
-    yield writer.close() + ended + _event("message_stop")
 
 
 def usage_words(call: Call, reasoning_tokens: int | None = None) -> Object:
@@ -84,10 +67,10 @@ def usage_words(call: Call, reasoning_tokens: int | None = None) -> Object:
 
 
 def thinks(call: Call) -> bool:
-    """Whether the client asked for thoughts."""
+    """Whether the client asked for thoughts, and to be shown them."""
     raw = call.payload.get("thinking")
     found = _THINKING.decode(raw) if raw is not None else None
-    return found is not None and found.get("type") in ("enabled", "adaptive")
+    return found is not None and found.get("type") in ("enabled", "adaptive") and found.get("display") != "omitted"
 
 
 def _call_id(call: Call, number: int) -> str:
@@ -104,8 +87,11 @@ def _begun(call: Call) -> Object:
     }
 
 
-def _ended(choice: Choice) -> Object:
+def _ended(choice: Choice, *, called: bool, refused: bool) -> Object:
+    """A call that was asked for by name ends with `stop` in chat, and so does a refusal; here each has its own word."""
     reason = ENDS.get(choice.finish_reason or "", "end_turn")
+    if reason == "end_turn" and (called or refused):
+        reason = "tool_use" if called else "refusal"
     if reason == "end_turn" and isinstance(choice.stop_reason, str) and choice.stop_reason:
         return {"stop_reason": "stop_sequence", "stop_sequence": choice.stop_reason}
     return {"stop_reason": reason, "stop_sequence": None}
@@ -115,28 +101,41 @@ def _event(kind: str, **words: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode({"type": kind, **words}))
 
 
-class _Writer:
+class MessageWriter:
     """Makes blocks of deltas. One block is open at a time."""
 
     def __init__(self, call: Call) -> None:
-        self.last = Choice()
+        self._last = Choice()
         self._call = call
         self._thinks = thinks(call)
         self._count = 0
         self._open = ""
         self._tools: set[int] = set()
+        self._refused = False
+
+    def begin(self) -> bytes:
+        """See `Writer`. What the input was is not known yet."""
+        message = {**_begun(self._call), "content": [], "stop_reason": None, "stop_sequence": None}
+        return _event("message_start", message={**message, "usage": {"input_tokens": 0, "output_tokens": 0}})
+
+    def end(self, reasoning_tokens: int | None) -> bytes:
+        """See `Writer`."""
+        ended = _ended(self._last, called=bool(self._tools), refused=self._refused)
+        usage = usage_words(self._call, reasoning_tokens)
+        return self._close() + _event("message_delta", delta=ended, usage=usage) + _event("message_stop")
 
     def note(self, choice: Choice) -> bytes:
-        """One choice's delta as events."""
+        """See `Writer`."""
         if choice.finish_reason is not None:
-            self.last = choice
+            self._last = choice
         said = choice.delta
         if said is None:
             return b""
         told = []
-        if said.reasoning_content and self._thinks:
+        if said.thoughts and self._thinks:
             told.append(self._in("thinking", {"type": "thinking", "thinking": "", "signature": ""}))
-            told.append(self._delta(type="thinking_delta", thinking=said.reasoning_content))
+            told.append(self._delta(type="thinking_delta", thinking=said.thoughts))
+        self._refused = self._refused or bool(said.refusal)
         for words in (said.content, said.refusal):
             if words:
                 told.append(self._in("text", {"type": "text", "text": ""}))
@@ -144,7 +143,7 @@ class _Writer:
         told += [self._tool(tool) for tool in said.tool_calls or ()]
         return b"".join(told)
 
-    def close(self) -> bytes:
+    def _close(self) -> bytes:
         """End the block that is open."""
         if not self._open:
             return b""
@@ -166,7 +165,7 @@ class _Writer:
         """Open a block, unless it is the one that is open."""
         if name == self._open:
             return b""
-        closed = self.close()
+        closed = self._close()
         self._open = name
         self._count += 1
         return closed + _event("content_block_start", index=self._count - 1, content_block=block)

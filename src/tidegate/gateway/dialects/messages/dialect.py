@@ -1,13 +1,13 @@
 """Anthropic's messages as a Dialect, and the counting of tokens, which has no words in chat.completions."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-
 import msgspec
 
 from tidegate.gateway.anthropic_errors import translated
 from tidegate.gateway.call import Call, Reply
-from tidegate.gateway.dialects.messages.answers import message_events, message_reply
+from tidegate.gateway.dialects.messages.answers import MessageWriter, message_reply
 from tidegate.gateway.dialects.messages.requests import chat_fields
+from tidegate.gateway.dialects.reading import ToldReader
+from tidegate.gateway.providers.base import Reader
 from tidegate.kernel.errors import NotFound
 
 __all__ = ["CountTokensDialect", "MessagesDialect"]
@@ -26,9 +26,9 @@ class MessagesDialect:
         """See `Dialect`."""
         return message_reply(call, reply) if reply.status == OK else translated(reply, call.call_id)
 
-    def events(self, call: Call, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """See `message_events`."""
-        return message_events(call, blocks)
+    def reader(self, call: Call, chat: Reader) -> Reader:
+        """See `MessageWriter`."""
+        return ToldReader(call, chat, MessageWriter(call))
 
 
 class CountTokensDialect(MessagesDialect):

@@ -4,7 +4,7 @@ Fields: https://docs.anthropic.com/en/api/messages (read 2026-11). `citations`, 
 `caller` are left out; so are thinking blocks, which only the model that made them can read.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -86,6 +86,7 @@ class ToolUse(_Words, tag="tool_use"):
     input: msgspec.Raw
     cache_control: Object | None = None
     caller: Object | None = None
+    toolset_name: None = None
 
 
 class ToolResult(_Words, tag="tool_result"):
@@ -95,6 +96,7 @@ class ToolResult(_Words, tag="tool_result"):
     content: str | list[TextBlock | ImageBlock | DocumentBlock] | None = None
     is_error: bool | None = None
     cache_control: Object | None = None
+    toolset_name: None = None
 
 
 class ThinkingBlock(_Words, tag="thinking"):
@@ -121,7 +123,7 @@ class Turn(_Words):
 
 
 class Tool(_Words):
-    """A tool of the caller's own."""
+    """A tool of the caller's own. How its input is streamed never changes what it says."""
 
     name: str
     input_schema: Object
@@ -129,6 +131,9 @@ class Tool(_Words):
     type: str | None = None
     strict: bool | None = None
     cache_control: Object | None = None
+    eager_input_streaming: bool | None = None
+    defer_loading: Literal[False] = False
+    allowed_callers: list[Literal["direct"]] | None = None
 
 
 class ToolChoice(_Words):
@@ -167,6 +172,18 @@ class OutputConfig(_Words):
     format: Format | None = None
 
 
+class Edit(msgspec.Struct):
+    """One way to shorten a conversation."""
+
+    type: str
+
+
+class ContextManagement(_Words):
+    """How a conversation that grows long is shortened."""
+
+    edits: list[Edit] = []
+
+
 class Asked(_Words):
     """A request."""
 
@@ -183,4 +200,6 @@ class Asked(_Words):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     service_tier: str | None = None
+    speed: str | None = None
+    context_management: ContextManagement | None = None
     stream: bool = False

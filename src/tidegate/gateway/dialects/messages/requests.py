@@ -35,6 +35,8 @@ MARKED = ("anthropic", "bedrock")
 EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 BUDGETS = ((2048, "low"), (16384, "medium"))
 TIERS: Final = {"auto": None, "standard_only": "default"}
+CLEARED = "clear_thinking_"
+"""The edit of a conversation that asks for nothing here: thinking blocks are left out of it."""
 _OWN = frozenset(field.name for field in msgspec.structs.fields(Asked))
 _ASKED = msgspec.json.Decoder(Asked)
 Object = dict[str, Any]
@@ -48,6 +50,11 @@ def chat_fields(call: Call) -> dict[str, msgspec.Raw]:
         raise unsupported("OpenAI's models have no top_k", "top_k")
     if asked.service_tier is not None and asked.service_tier not in TIERS:
         raise unsupported(f"There is no tier {asked.service_tier!r}", "service_tier")
+    if asked.speed not in (None, "standard"):
+        raise unsupported(f"There is no speed {asked.speed!r} here", "speed")
+    for edit in asked.context_management.edits if asked.context_management is not None else ():
+        if not edit.type.startswith(CLEARED):
+            raise unsupported(f"Nothing shortens a conversation here as {edit.type} does", "context_management.edits")
     marked = call.deployment is not None and call.deployment.provider in MARKED
     tools = [_tool(one, marked, f"tools[{number}]") for number, one in enumerate(asked.tools)]
     alone = asked.tool_choice is not None and asked.tool_choice.disable_parallel_tool_use

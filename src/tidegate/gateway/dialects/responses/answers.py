@@ -40,18 +40,18 @@ def response_reply(call: Call, reply: Reply) -> Reply:
     answer, choice = answer_of(reply.body)
     said = choice.message or Said()
     output: list[Object] = []
-    if said.reasoning_content:
-        output.append(reasoning_item(call, said.reasoning_content))
+    if said.thoughts:
+        output.append(reasoning_item(call, said.thoughts))
     parts = []
     if said.content or not (said.refusal or said.tool_calls):
         parts.append({"type": "output_text", "text": said.content or "", "annotations": [], "logprobs": []})
     if said.refusal:
         parts.append({"type": "refusal", "refusal": said.refusal})
     if parts:
-        status = "incomplete" if choice.finish_reason in INCOMPLETE else "completed"
-        output.append(message_item(call, len(output), parts, status))
+        output.append(message_item(call, len(output), parts))
     for number, tool in enumerate(said.tool_calls or ()):
         output.append(call_item(call, len(output), named(call, number, tool), tool.arguments))
+    output[-1]["status"] = ended(choice.finish_reason)["status"]  # the one that was cut short, if any
     body = response_of(call, output, ended(choice.finish_reason), answer.reasoning_tokens)
     headers = [(name, value) for name, value in reply.headers if name != JSON_HEADER[0]]
     return Reply(200, [JSON_HEADER, *headers], msgspec.json.encode(body))

@@ -1,13 +1,13 @@
 """OpenAI's responses as a Dialect."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-
 import msgspec
 
 from tidegate.gateway.call import Call, Reply
+from tidegate.gateway.dialects.reading import ToldReader
 from tidegate.gateway.dialects.responses.answers import response_reply
 from tidegate.gateway.dialects.responses.requests import chat_fields
-from tidegate.gateway.dialects.responses.streams import response_events
+from tidegate.gateway.dialects.responses.streams import ResponseWriter
+from tidegate.gateway.providers.base import Reader
 
 __all__ = ["ResponsesDialect"]
 
@@ -25,6 +25,6 @@ class ResponsesDialect:
         """See `Dialect`; errors have the same shape in both."""
         return response_reply(call, reply) if reply.status == OK else reply
 
-    def events(self, call: Call, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """See `response_events`."""
-        return response_events(call, blocks)
+    def reader(self, call: Call, chat: Reader) -> Reader:
+        """See `ResponseWriter`."""
+        return ToldReader(call, chat, ResponseWriter(call))

@@ -37,6 +37,7 @@ class InputText(_Words, tag="input_text"):
     """Text of the user's."""
 
     text: str
+    prompt_cache_breakpoint: Object | None = None
 
 
 class OutputText(_Words, tag="output_text"):
@@ -66,6 +67,7 @@ class ImagePart(_Words, tag="input_image"):
     image_url: str | None = None
     detail: str | None = None
     file_id: str | None = None
+    prompt_cache_breakpoint: Object | None = None
 
 
 class FilePart(_Words, tag="input_file"):
@@ -76,6 +78,7 @@ class FilePart(_Words, tag="input_file"):
     file_id: str | None = None
     file_url: str | None = None
     detail: str | None = None
+    prompt_cache_breakpoint: Object | None = None
 
 
 Part = InputText | OutputText | PlainText | RefusalPart | ImagePart | FilePart
@@ -92,6 +95,10 @@ class MessageItem(_Words):
     phase: str | None = None
 
 
+class Direct(_Words, tag="direct"):
+    """The model itself called, and no program of its."""
+
+
 class FunctionCall(_Words):
     """A call that the model made; `arguments` are JSON in a string."""
 
@@ -102,6 +109,8 @@ class FunctionCall(_Words):
     id: str | None = None
     status: str | None = None
     parsed_arguments: Any = None
+    caller: Direct | None = None
+    namespace: None = None
 
 
 class FunctionOutput(_Words):
@@ -112,6 +121,7 @@ class FunctionOutput(_Words):
     output: str | list[Part]
     id: str | None = None
     status: str | None = None
+    caller: Direct | None = None
 
 
 class ReasoningItem(msgspec.Struct):

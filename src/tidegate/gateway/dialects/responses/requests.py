@@ -33,6 +33,7 @@ __all__ = ["chat_fields"]
 
 LEFT_OUT = frozenset(
     {
+        "max_tool_calls",
         "metadata",
         "model",
         "prompt_cache_key",

@@ -3,13 +3,12 @@
 Events: https://platform.openai.com/docs/api-reference/responses-streaming (read 2026-11).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 import msgspec
 
 from tidegate.gateway.call import Call
-from tidegate.gateway.dialects.reading import Choice, ToolCall, chunks_of
+from tidegate.gateway.dialects.reading import Choice, ToolCall
 from tidegate.gateway.dialects.responses.answers import (
     Object,
     call_item,
@@ -21,7 +20,7 @@ from tidegate.gateway.dialects.responses.answers import (
 )
 from tidegate.gateway.providers.chatanswers import bad_answer
 
-__all__ = ["response_events"]
+__all__ = ["ResponseWriter"]
 
 KINDS: Final = {
     "output_text": "response.output_text",
@@ -30,21 +29,7 @@ KINDS: Final = {
 }
 
 
-async def response_events(call: Call, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The events; what breaks the stream off is raised on."""
-    writer = _Writer(call)
-    yield writer.begin()
-    reasoning = None
-    async for chunks in chunks_of(blocks):
-        told = b"".join([writer.note(choice) for chunk in chunks for choice in chunk.choices or ()])
-        reasoning = next((one.reasoning_tokens for one in chunks if one.usage is not None), reasoning)
-        if told:
-            yield told
-    call.whole = True
-    yield writer.end(reasoning)
-
-
-class _Writer:
+class ResponseWriter:
     """Makes items of deltas. One item is open at a time, and one part in it."""
 
     def __init__(self, call: Call) -> None:
@@ -60,19 +45,19 @@ class _Writer:
         self._tools: set[int] = set()
 
     def begin(self) -> bytes:
-        """The response has begun."""
+        """See `Writer`."""
         begun = response_of(self._call, [])
         return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
 
     def note(self, choice: Choice) -> bytes:
-        """One choice's delta as events."""
+        """See `Writer`."""
         self._finish = choice.finish_reason or self._finish
         said = choice.delta
         if said is None:
             return b""
         told = []
-        if said.reasoning_content:
-            told.append(self._say("reasoning", "reasoning_text", said.reasoning_content))
+        if said.thoughts:
+            told.append(self._say("reasoning", "reasoning_text", said.thoughts))
         if said.content:
             told.append(self._say("message", "output_text", said.content))
         if said.refusal:
@@ -81,7 +66,7 @@ class _Writer:
         return b"".join(told)
 
     def end(self, reasoning_tokens: int | None) -> bytes:
-        """The response is over; one that said nothing holds an empty message."""
+        """See `Writer`. A response that said nothing holds an empty message."""
         over = ended(self._finish)
         told = b""
         if not self._item and not self._output:

@@ -5,7 +5,7 @@ with its request.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,8 +13,8 @@ from tidegate.gateway.call import Reply
 from tidegate.gateway.providers.anthropic.answers import COUNT_TOKENS, NATIVE, read_anthropic
 from tidegate.gateway.providers.anthropic.natives import native_body
 from tidegate.gateway.providers.anthropic.requests import messages_body
-from tidegate.gateway.providers.anthropic.streams import follow_as_chat, follow_messages
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.anthropic.streams import AsChatReader, MessagesReader
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.chatwords import unsupported
 from tidegate.gateway.providers.eventlines import is_events
 from tidegate.gateway.providers.keys import key_fault, key_of, target_of
@@ -68,6 +68,6 @@ class AnthropicProvider:
         """See `read_anthropic`."""
         return read_anthropic(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `follow_messages` and `follow_as_chat`."""
-        return follow_messages(ask, chunks) if ask.endpoint == "messages" else follow_as_chat(ask, chunks)
+    def reader(self, ask: Ask) -> Reader:
+        """See `MessagesReader` and `AsChatReader`."""
+        return MessagesReader(ask) if ask.endpoint == "messages" else AsChatReader(ask)

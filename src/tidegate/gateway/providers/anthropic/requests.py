@@ -15,8 +15,8 @@ import msgspec
 
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.chatfields import Chat, Message, Part
-from tidegate.gateway.providers.chatturns import turns_of, wire_call_id
-from tidegate.gateway.providers.chatwords import arguments_of, data_url, read_chat, stops, unsupported
+from tidegate.gateway.providers.chatturns import Wording, turns_of
+from tidegate.gateway.providers.chatwords import chosen_function, data_url, read_chat, schema_of, stops, unsupported
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "messages_body"]
 
@@ -39,14 +39,12 @@ EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "h
 TIERS = ("standard_only",)
 Object = dict[str, Any]
 
-_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
 
 def messages_body(ask: Ask) -> bytes:
     """The body of a request of messages; raises Invalid."""
     chat = read_chat(ask.payload, NAME, no=NO_WORD, more=(*PASSED, "user"))
     user = chat.more.pop("user", None)
-    system, messages = turns_of(chat, _blocks, _turn)
+    system, messages = turns_of(chat, _WORDING)
     if not messages:
         raise unsupported(f"{NAME} needs a message of the user's", "messages", "Add one.")
     words: Object = {
@@ -68,39 +66,14 @@ def messages_body(ask: Ask) -> bytes:
     return msgspec.json.encode(body)
 
 
-def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
-    if message.role == "user":
-        return "user", list(_blocks(message, where))
-    if message.role == "assistant":
-        return "assistant", [*_thinking(message, where), *_blocks(message, where), *_calls(message, where)]
-    if message.role == "tool":
-        if not message.tool_call_id:
-            raise unsupported("A tool's message names no call", f"{where}.tool_call_id", "Send the call's id.")
-        result: Object = {"type": "tool_result", "tool_use_id": wire_call_id(message.tool_call_id, _CALL_ID)}
-        content = list(_blocks(message, where))
-        return "user", [{**result, "content": content} if content else result]
-    raise unsupported(f"{NAME} has no role {message.role!r}", f"{where}.role")
+def _call(call_id: str, name: str, arguments: msgspec.Raw) -> Object:
+    return {"type": "tool_use", "id": call_id, "name": name, "input": arguments}
 
 
-def _thinking(message: Message, where: str) -> list[Any]:
-    own = (message.extra_content or {}).get("anthropic")
-    blocks = own.get("thinking", []) if isinstance(own, dict) else []
-    if not isinstance(blocks, list):
-        raise unsupported(
-            "It is no array", f"{where}.extra_content.anthropic.thinking", "Send the message back as it came."
-        )
-    return blocks
-
-
-def _calls(message: Message, where: str) -> Iterator[Object]:
-    for number, call in enumerate(message.tool_calls or ()):
-        arguments = arguments_of(call, f"{where}.tool_calls[{number}]")
-        yield {
-            "type": "tool_use",
-            "id": wire_call_id(call.id, _CALL_ID),
-            "name": call.function.name,
-            "input": arguments,
-        }
+def _result(call_id: str, message: Message, where: str) -> Object:
+    result: Object = {"type": "tool_result", "tool_use_id": call_id}
+    content = list(_blocks(message, where))
+    return {**result, "content": content} if content else result
 
 
 def _blocks(message: Message, where: str) -> Iterator[Object]:
@@ -188,9 +161,9 @@ def _choice(chat: Chat) -> Object | None:
         return {"type": "auto", **single}
     if choice == "required":
         return {"type": "any", **single}
-    function = choice.get("function") if isinstance(choice, dict) else None
-    if isinstance(function, dict) and isinstance(function.get("name"), str):
-        return {"type": "tool", "name": function["name"], **single}
+    name = chosen_function(chat)
+    if name is not None:
+        return {"type": "tool", "name": name, **single}
     raise unsupported(f"{NAME} cannot be told this choice of tools", "tool_choice")
 
 
@@ -203,13 +176,22 @@ def _output(chat: Chat, body: Object) -> None:
         if chat.reasoning_effort not in EFFORTS:
             raise unsupported(f"{NAME} has no effort {chat.reasoning_effort!r}", "reasoning_effort")
         output["effort"] = EFFORTS[chat.reasoning_effort]
-    asked = chat.response_format
-    if asked is not None and asked.type != "text":
-        if asked.type != "json_schema" or asked.json_schema is None or asked.json_schema.schema is None:
-            raise unsupported(f"{NAME} makes JSON by a schema only", "response_format", "Send a json_schema.")
-        output["format"] = {"type": "json_schema", "schema": asked.json_schema.schema}
+    found = schema_of(chat, NAME)
+    if found is not None:
+        output["format"] = {"type": "json_schema", "schema": found[1]}
     given = body.get("output_config", {})
     if not isinstance(given, dict):
         raise unsupported("output_config is no object", "output_config", "Send an object.")
     if output or given:
         body["output_config"] = output | given
+
+
+_WORDING = Wording(
+    upstream=NAME,
+    call_id=re.compile(r"[a-zA-Z0-9_-]{1,64}"),
+    blocks=_blocks,
+    thoughts=("anthropic", "thinking"),
+    thought=lambda block: block,
+    call=_call,
+    result=_result,
+)

@@ -6,113 +6,81 @@ message_stop; anything else is a cut.
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 
 import msgspec
 
 from tidegate.gateway.providers.anthropic.answers import MAX_WORD, ended, thinking_block
 from tidegate.gateway.providers.anthropic.words import UNREADABLE, Block, Counts, Event, status_of, usage_of
 from tidegate.gateway.providers.base import Ask
-from tidegate.gateway.providers.chatanswers import Telling, bad_answer, cut
-from tidegate.gateway.providers.eventlines import MAX_EVENT_BYTES, event_data
+from tidegate.gateway.providers.chatanswers import bad_answer
+from tidegate.gateway.providers.eventlines import EventBlocks, data_of, events_of
+from tidegate.gateway.providers.readers import PassingReader, TellingReader
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["follow_as_chat", "follow_messages"]
+__all__ = ["AsChatReader", "MessagesReader"]
 
 NOTEWORTHY = re.compile(rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|error)"')
 _EVENT = msgspec.json.Decoder(Event)
 
 
-async def follow_messages(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield whole events as they came, noting usage, first token and end; raises ProviderFailed (`provider_cut`, or the
-    upstream's own error) when it ends too early.
-    """
-    call, tap, rest = ask.call, _Tap(ask), b""
-    try:
-        async for chunk in chunks:
-            data = rest + chunk if rest else chunk
-            if b"\r" in data:
-                half = b"\r" if data.endswith(b"\r") else b""  # it may be half of a CRLF
-                data = data[: len(data) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + half
-            end = data.rfind(b"\n\n")
-            block, rest = (data[: end + 2], data[end + 2 :]) if end >= 0 else (b"", data)
-            if len(rest) > MAX_EVENT_BYTES:
-                raise bad_answer("an event without an end")
-            if block:
-                tap.note(block)
-                yield block
-    except ProviderFailed:
-        if not call.whole:
-            raise
-    if not call.whole:
-        raise cut()
-
-
-class _Tap:
-    """Reads along. Once the first token was seen, a block is parsed only when it holds something noteworthy."""
-
-    __slots__ = ("call", "counts")
+class MessagesReader(PassingReader):
+    """Passes messages on as they came."""
 
     def __init__(self, ask: Ask) -> None:
-        self.call = ask.call
-        self.counts: Counts | None = None
+        super().__init__(ask, NOTEWORTHY.search)
+        self._counts: Counts | None = None
 
-    def note(self, block: bytes) -> None:
-        call = self.call
-        if call.first_token_s is not None and NOTEWORTHY.search(block) is None:
-            call.last_token_s = time.perf_counter()
-            return
-        for lines in block.split(b"\n\n"):
-            data = b"\n".join(line[5:].removeprefix(b" ") for line in lines.split(b"\n") if line.startswith(b"data:"))
-            if data:
-                self._event(_read(data))
-
-    def _event(self, event: Event) -> None:
-        call = self.call
+    def note(self, data: bytes) -> bool:
+        """See `PassingReader`."""
+        event, call = _read(data), self.call
         if event.type == "content_block_delta":
             call.last_token_s = time.perf_counter()
             if call.first_token_s is None:
                 call.first_token_s = call.last_token_s
         elif event.type == "message_start" and event.message is not None:
-            self.counts = event.message.usage
+            self._counts = event.message.usage
         elif event.type == "message_delta":
             if event.usage is not None:
-                self.counts = event.usage.over(self.counts)
+                self._counts = event.usage.over(self._counts)
             if event.delta is not None and event.delta.stop_reason:
                 call.finish_reason = event.delta.stop_reason[:MAX_WORD]
         elif event.type == "message_stop":
-            call.usage = usage_of(self.counts)
+            call.usage = usage_of(self._counts)
             call.whole = True
+        return True
 
 
-async def follow_as_chat(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield chunks of chat.completions; raises ProviderFailed as `follow_messages` does."""
-    reader = _Reader(ask)
-    try:
-        async for data in event_data(chunks):
-            block = reader.note(_read(data))
-            if block:
-                yield block
-    except ProviderFailed:
-        if not reader.complete:
-            raise
-    if not reader.complete:
-        raise cut()
-    counts = reader.counts
-    yield reader.telling.end(usage_of(counts), counts.thinking_tokens if counts is not None else None)
+class AsChatReader(TellingReader[bytes]):
+    """Tells messages in the words of chat.completions."""
 
-
-class _Reader:
     def __init__(self, ask: Ask) -> None:
-        self.telling = Telling(ask)
-        self.counts: Counts | None = None
-        self.complete = False
+        super().__init__(ask)
+        self._blocks = EventBlocks()
+        self._counts: Counts | None = None
+        self._complete = False
         self._open: dict[int, Block] = {}
         self._calls: dict[int, int] = {}
         self._silent: set[int] = set()
 
-    def note(self, event: Event) -> bytes:
-        """One event as chunks."""
+    @property
+    def complete(self) -> bool:
+        """See `Reader`."""
+        return self._complete
+
+    def pieces(self, chunk: bytes) -> Iterable[bytes]:
+        """See `TellingReader`."""
+        block = self._blocks.feed(chunk)
+        return [data for event in events_of(block) if (data := data_of(event))] if block else ()
+
+    def last(self) -> bytes:
+        """See `TellingReader`."""
+        counts = self._counts
+        return self.telling.end(usage_of(counts), counts.thinking_tokens if counts is not None else None)
+
+    def note(self, piece: bytes) -> bytes:
+        """See `TellingReader`."""
+        event = _read(piece)
         if event.type == "content_block_delta":
             return self._delta(event)
         if event.type == "content_block_start":
@@ -120,15 +88,15 @@ class _Reader:
         if event.type == "content_block_stop":
             return self._stop(event.index)
         if event.type == "message_start" and event.message is not None:
-            self.counts = event.message.usage
+            self._counts = event.message.usage
             self.telling.model = event.message.model or self.telling.model
             return self.telling.chunk(0, {})
         if event.type == "message_delta":
             if event.usage is not None:
-                self.counts = event.usage.over(self.counts)
+                self._counts = event.usage.over(self._counts)
             if event.delta is not None and event.delta.stop_reason:
                 return self.telling.chunk(0, {}, ended(event.delta.stop_reason))
-        self.complete = self.complete or event.type == "message_stop"
+        self._complete = self._complete or event.type == "message_stop"
         return b""
 
     def _start(self, event: Event) -> bytes:

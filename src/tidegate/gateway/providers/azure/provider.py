@@ -6,12 +6,12 @@ v1, latest, preview), or when base_url ends in /openai/v1: {base_url}/openai/v1/
 `options.auth: bearer` as a bearer token (Microsoft Entra ID).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 from tidegate.gateway.call import Reply
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.keys import key_fault, key_of, target_of
 from tidegate.gateway.providers.openai.provider import PATHS, OpenAIProvider
 from tidegate.gateway.upstream.target import Target
@@ -55,9 +55,9 @@ class AzureProvider:
         """See `Provider`."""
         return self._openai.read(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    def reader(self, ask: Ask) -> Reader:
         """See `Provider`."""
-        return self._openai.follow(ask, chunks)
+        return self._openai.reader(ask)
 
 
 def passed_path(deployment: Deployment, path: str) -> str | None:

@@ -6,14 +6,14 @@ headers, payload, CRC-32 of all before it; numbers are big-endian.
 
 import struct
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from tidegate.gateway.providers.chatanswers import bad_answer
 
-__all__ = ["Frame", "frames", "is_frames"]
+__all__ = ["Frame", "Frames", "is_frames"]
 
 CONTENT_TYPE = b"application/vnd.amazon.eventstream"
 PRELUDE: Final = struct.Struct(">III")
@@ -40,12 +40,17 @@ def is_frames(headers: Mapping[bytes, bytes]) -> bool:
     )
 
 
-async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[Frame]:
-    """Yield each whole message; raises ProviderFailed (`provider_bad_answer`) for one that is damaged. What is left at
-    the end is no message.
-    """
-    rest = bytearray()
-    async for chunk in chunks:
+class Frames:
+    """Cuts a stream into whole messages."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """The messages that the chunk completes; raises ProviderFailed (`provider_bad_answer`) at one that is damaged.
+        What is left at the end is no message.
+        """
+        rest = self._rest
         rest += chunk
         while (size := _size(rest)) is not None and len(rest) >= size:
             whole = bytes(rest[:size])

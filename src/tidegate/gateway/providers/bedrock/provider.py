@@ -7,16 +7,16 @@ variables that `options.access_key_env`, `secret_key_env` and `session_token_env
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from tidegate.gateway.call import Reply
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.bedrock.answers import read_converse
 from tidegate.gateway.providers.bedrock.framing import is_frames
 from tidegate.gateway.providers.bedrock.requests import converse_body
 from tidegate.gateway.providers.bedrock.signing import SigV4
-from tidegate.gateway.providers.bedrock.streams import follow_converse
+from tidegate.gateway.providers.bedrock.streams import ConverseReader
 from tidegate.gateway.providers.keys import key_fault, key_of, missing, target_of
 from tidegate.gateway.upstream.target import Target
 from tidegate.kernel.errors import Invalid
@@ -69,9 +69,9 @@ class BedrockProvider:
         """See `read_converse`."""
         return read_converse(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `follow_converse`."""
-        return follow_converse(ask, chunks)
+    def reader(self, ask: Ask) -> Reader:
+        """See `ConverseReader`."""
+        return ConverseReader(ask)
 
 
 def _region(deployment: Deployment) -> str:

@@ -14,11 +14,12 @@ import msgspec
 
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.chatfields import Chat, Message, Part, Tool
-from tidegate.gateway.providers.chatturns import turns_of, wire_call_id
+from tidegate.gateway.providers.chatturns import Wording, turns_of
 from tidegate.gateway.providers.chatwords import (
-    arguments_of,
+    chosen_function,
     data_url,
     read_chat,
+    schema_of,
     stops,
     text_of,
     unsupported,
@@ -55,13 +56,11 @@ TIERS = ("flex", "priority", "reserved")
 _UNNAMED = re.compile(r"[^A-Za-z0-9()\[\]-]+")
 Object = dict[str, Any]
 
-_CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
-
 
 def converse_body(ask: Ask) -> bytes:
     """The body of converse and converse-stream; raises Invalid."""
     chat = read_chat(ask.payload, NAME, no=NO_WORD, more=PASSED)
-    system, messages = turns_of(chat, _blocks, _turn)
+    system, messages = turns_of(chat, _WORDING)
     body: Object = {**chat.more, "messages": messages}
     if system:
         body["system"] = system
@@ -88,35 +87,13 @@ def _given(chat: Chat, name: str) -> Object:
     return found
 
 
-def _turn(message: Message, where: str) -> tuple[str, list[Object]]:
-    if message.role == "user":
-        return "user", list(_blocks(message, where))
-    if message.role == "assistant":
-        return "assistant", [*_reasoning(message, where), *_blocks(message, where), *_calls(message, where)]
-    if message.role == "tool":
-        if not message.tool_call_id:
-            raise unsupported("A tool's message names no call", f"{where}.tool_call_id", "Send the call's id.")
-        text = text_of(message, where)
-        content = [{"text": text}] if text else []
-        return "user", [{"toolResult": {"toolUseId": wire_call_id(message.tool_call_id, _CALL_ID), "content": content}}]
-    raise unsupported(f"{NAME} has no role {message.role!r}", f"{where}.role")
+def _call(call_id: str, name: str, arguments: msgspec.Raw) -> Object:
+    return {"toolUse": {"toolUseId": call_id, "name": name, "input": arguments}}
 
 
-def _reasoning(message: Message, where: str) -> list[Object]:
-    own = (message.extra_content or {}).get("bedrock")
-    blocks = own.get("reasoning", []) if isinstance(own, dict) else []
-    if not isinstance(blocks, list):
-        raise unsupported(
-            "It is no array", f"{where}.extra_content.bedrock.reasoning", "Send the message back as it came."
-        )
-    return [{"reasoningContent": block} for block in blocks]
-
-
-def _calls(message: Message, where: str) -> Iterator[Object]:
-    for number, call in enumerate(message.tool_calls or ()):
-        arguments = arguments_of(call, f"{where}.tool_calls[{number}]")
-        use = {"toolUseId": wire_call_id(call.id, _CALL_ID), "name": call.function.name, "input": arguments}
-        yield {"toolUse": use}
+def _result(call_id: str, message: Message, where: str) -> Object:
+    text = text_of(message, where)
+    return {"toolResult": {"toolUseId": call_id, "content": [{"text": text}] if text else []}}
 
 
 def _blocks(message: Message, where: str) -> Iterator[Object]:
@@ -199,7 +176,7 @@ def _tools(chat: Chat) -> Object:
         return {}
     config: Object = {"tools": [one for tool in chat.tools for one in _tool(tool)]} if chat.tools else {}
     if chat.tool_choice is not None:
-        config["toolChoice"] = _choice(chat.tool_choice)
+        config["toolChoice"] = _choice(chat)
     return config
 
 
@@ -219,14 +196,14 @@ def _tool(tool: Tool) -> Iterator[Object]:
         yield _cache_point(tool.cache_control)
 
 
-def _choice(choice: str | Object) -> Object:
-    if choice == "auto":
+def _choice(chat: Chat) -> Object:
+    if chat.tool_choice == "auto":
         return {"auto": {}}
-    if choice == "required":
+    if chat.tool_choice == "required":
         return {"any": {}}
-    function = choice.get("function") if isinstance(choice, dict) else None
-    if isinstance(function, dict) and isinstance(function.get("name"), str):
-        return {"tool": {"name": function["name"]}}
+    name = chosen_function(chat)
+    if name is not None:
+        return {"tool": {"name": name}}
     raise unsupported(f"{NAME} cannot be told this choice of tools", "tool_choice")
 
 
@@ -237,14 +214,23 @@ def _output(chat: Chat) -> Object:
         if chat.reasoning_effort not in EFFORTS:
             raise unsupported(f"{NAME} has no effort {chat.reasoning_effort!r}", "reasoning_effort")
         output["effort"] = chat.reasoning_effort
-    asked = chat.response_format
-    if asked is None or asked.type == "text":
+    found = schema_of(chat, NAME)
+    if found is None:
         return output
-    if asked.type != "json_schema" or asked.json_schema is None or asked.json_schema.schema is None:
-        raise unsupported(f"{NAME} makes JSON by a schema only", "response_format", "Send a json_schema.")
-    schema = asked.json_schema
-    words = {"schema": msgspec.json.encode(schema.schema).decode(), "name": schema.name}
+    schema, rules = found
+    words = {"schema": msgspec.json.encode(rules).decode(), "name": schema.name}
     if schema.description:
         words["description"] = schema.description
     output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": words}}
     return output
+
+
+_WORDING = Wording(
+    upstream=NAME,
+    call_id=re.compile(r"[a-zA-Z0-9_.:-]{1,64}"),
+    blocks=_blocks,
+    thoughts=("bedrock", "reasoning"),
+    thought=lambda block: {"reasoningContent": block},
+    call=_call,
+    result=_result,
+)

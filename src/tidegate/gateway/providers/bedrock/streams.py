@@ -4,7 +4,7 @@ Events: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 is complete when messageStop (why) and metadata (usage) have both come, in this order; anything else is a cut.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -12,11 +12,12 @@ import msgspec
 from tidegate.gateway.call import Usage
 from tidegate.gateway.providers.base import Ask
 from tidegate.gateway.providers.bedrock.answers import UNREADABLE, Counts, ToolUse, ended, usage_of
-from tidegate.gateway.providers.bedrock.framing import Frame, frames
-from tidegate.gateway.providers.chatanswers import Telling, bad_answer, cut
+from tidegate.gateway.providers.bedrock.framing import Frame, Frames
+from tidegate.gateway.providers.chatanswers import bad_answer
+from tidegate.gateway.providers.readers import TellingReader
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["follow_converse"]
+__all__ = ["ConverseReader"]
 
 STATUS: Final = {
     "internalServerException": 500,
@@ -75,42 +76,40 @@ class Event(_Words):
 _EVENT = msgspec.json.Decoder(Event)
 
 
-async def follow_converse(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield chunks as events; raises ProviderFailed (`provider_cut`, or the upstream's own error) when it ends too
-    early.
-    """
-    reader = _Reader(ask)
-    try:
-        async for frame in frames(chunks):
-            block = reader.note(frame)
-            if block:
-                yield block
-    except ProviderFailed:
-        if not reader.complete:
-            raise
-    if not reader.complete:
-        raise cut()
-    yield reader.telling.end(reader.usage)
+class ConverseReader(TellingReader[Frame]):
+    """Reads the events of ConverseStream."""
 
-
-class _Reader:
     def __init__(self, ask: Ask) -> None:
-        self.telling = Telling(ask)
-        self.usage: Usage | None = None
-        self.complete = False
+        super().__init__(ask)
+        self._frames = Frames()
+        self._usage: Usage | None = None
         self._stopped = False
+        self._complete = False
         self._calls: dict[int, int] = {}
         self._reasoning: dict[int, Object] = {}
 
-    def note(self, frame: Frame) -> bytes:
-        """One event as chunks."""
+    @property
+    def complete(self) -> bool:
+        """See `Reader`."""
+        return self._complete
+
+    def pieces(self, chunk: bytes) -> Iterable[Frame]:
+        """See `TellingReader`."""
+        return self._frames.feed(chunk)
+
+    def last(self) -> bytes:
+        """See `TellingReader`."""
+        return self.telling.end(self._usage)
+
+    def note(self, piece: Frame) -> bytes:
+        """See `TellingReader`."""
         try:
-            event = _EVENT.decode(frame.payload)
+            event = _EVENT.decode(piece.payload)
         except UNREADABLE as error:
-            raise bad_answer(f"an event of {len(frame.payload)} bytes that cannot be read ({error})") from error
-        if frame.headers.get(":message-type") != "event":
-            raise _exception(frame, event)
-        kind = frame.headers.get(":event-type")
+            raise bad_answer(f"an event of {len(piece.payload)} bytes that cannot be read ({error})") from error
+        if piece.headers.get(":message-type") != "event":
+            raise _exception(piece, event)
+        kind = piece.headers.get(":event-type")
         if kind == "messageStart":
             return self.telling.chunk(0, {})
         if kind == "contentBlockStart":
@@ -123,8 +122,8 @@ class _Reader:
             self._stopped = True
             return self.telling.chunk(0, {}, ended(event.stop_reason))
         if kind == "metadata":
-            self.usage = usage_of(event.usage)
-            self.complete = self._stopped
+            self._usage = usage_of(event.usage)
+            self._complete = self._stopped
         return b""
 
     def _start(self, event: Event) -> bytes:

@@ -3,15 +3,15 @@
 Addresses: https://ai.google.dev/api (read 2026-11). The key goes in a header, never in the address.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from tidegate.gateway.call import Reply
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.eventlines import is_events
 from tidegate.gateway.providers.gemini.answers import read_gemini
 from tidegate.gateway.providers.gemini.requests import embed_body, generate_body
-from tidegate.gateway.providers.gemini.streams import follow_gemini
+from tidegate.gateway.providers.gemini.streams import GeminiReader
 from tidegate.gateway.providers.keys import key_fault, key_of, target_of
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.snapshot import Deployment
@@ -51,9 +51,9 @@ class GeminiProvider:
         """See `read_gemini`."""
         return read_gemini(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `follow_gemini`."""
-        return follow_gemini(ask, chunks)
+    def reader(self, ask: Ask) -> Reader:
+        """See `GeminiReader`."""
+        return GeminiReader(ask)
 
 
 def method_of(ask: Ask) -> str:

@@ -4,13 +4,10 @@ A stream has no mark for its end: it is complete when every candidate that was a
 blocked. Usage comes with each event and counts up; the last one holds.
 """
 
-from collections.abc import AsyncIterator
-
-import msgspec
+from collections.abc import Iterable
 
 from tidegate.gateway.providers.base import Ask
-from tidegate.gateway.providers.chatanswers import Telling, cut
-from tidegate.gateway.providers.eventlines import event_data
+from tidegate.gateway.providers.eventlines import EventBlocks, data_of, events_of
 from tidegate.gateway.providers.gemini.answers import (
     Said,
     blocked_words,
@@ -20,36 +17,20 @@ from tidegate.gateway.providers.gemini.answers import (
     said,
     usage_of,
 )
-from tidegate.gateway.providers.gemini.words import UNREADABLE, Answer, Candidate, Counts
-from tidegate.kernel.errors import ProviderFailed
+from tidegate.gateway.providers.gemini.words import Candidate, Counts
+from tidegate.gateway.providers.readers import TellingReader, choices_asked
 
-__all__ = ["follow_gemini"]
-
-
-async def follow_gemini(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield chunks as events; raises ProviderFailed (`provider_cut`, or the upstream's own error) when it ends too
-    early.
-    """
-    reader = _Reader(ask)
-    try:
-        async for data in event_data(chunks):
-            block = reader.note(said(data))
-            if block:
-                yield block
-    except ProviderFailed:
-        if not reader.complete:
-            raise
-    if not reader.complete:
-        raise cut()
-    usage, reasoning = usage_of(reader.counts)
-    yield reader.telling.end(usage, reasoning)
+__all__ = ["GeminiReader"]
 
 
-class _Reader:
+class GeminiReader(TellingReader[bytes]):
+    """Reads the events of streamGenerateContent."""
+
     def __init__(self, ask: Ask) -> None:
-        self.telling = Telling(ask)
-        self.counts: Counts | None = None
-        self._asked = _choices_asked(ask)
+        super().__init__(ask)
+        self._counts: Counts | None = None
+        self._asked = choices_asked(ask)
+        self._blocks = EventBlocks()
         self._finished: set[int] = set()
         self._calls: dict[int, int] = {}
 
@@ -58,11 +39,21 @@ class _Reader:
         """Every choice has finished."""
         return len(self._finished) >= self._asked
 
-    def note(self, answer: Answer) -> bytes:
-        """One event as chunks."""
+    def pieces(self, chunk: bytes) -> Iterable[bytes]:
+        """See `TellingReader`."""
+        block = self._blocks.feed(chunk)
+        return [data for event in events_of(block) if (data := data_of(event))] if block else ()
+
+    def last(self) -> bytes:
+        """See `TellingReader`."""
+        return self.telling.end(*usage_of(self._counts))
+
+    def note(self, piece: bytes) -> bytes:
+        """See `TellingReader`."""
+        answer = said(piece)
         if answer.error is not None:
             raise broken_off(answer.error)
-        self.counts = answer.usage_metadata or self.counts
+        self._counts = answer.usage_metadata or self._counts
         self.telling.model = answer.model_version or self.telling.model
         blocked = blocked_words(answer) if not answer.candidates else None
         if blocked is not None:
@@ -82,11 +73,3 @@ class _Reader:
         if not told.delta and finish is None:
             return b""
         return self.telling.chunk(index, told.delta, finish, logprobs_of(candidate))
-
-
-def _choices_asked(ask: Ask) -> int:
-    raw = ask.payload.get("n")
-    try:
-        return max(1, msgspec.json.decode(raw, type=int)) if raw is not None else 1
-    except UNREADABLE:
-        return 1

@@ -36,9 +36,10 @@ Tokens: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class TokenDetails(msgspec.Struct):
-    """`prompt_tokens_details`."""
+    """`prompt_tokens_details`: what of the input was read from a cache, and what was written to it."""
 
     cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
 
 
 class UsageFields(msgspec.Struct):
@@ -100,8 +101,8 @@ def note_usage(ask: Ask, usage: UsageFields | None) -> None:
     output = usage.completion_tokens
     if output is None and ask.endpoint == "embeddings":
         output = 0
-    details = usage.prompt_tokens_details
-    ask.call.usage = Usage(usage.prompt_tokens, output, details.cached_tokens if details else None)
+    details = usage.prompt_tokens_details or TokenDetails()
+    ask.call.usage = Usage(usage.prompt_tokens, output, details.cached_tokens, details.cache_write_tokens)
 
 
 def read_loosely(data: bytes | msgspec.Raw, kind: type[T]) -> T:

@@ -1,16 +1,17 @@
 """The OpenAI dialect as a Provider: requests pass through almost untouched, so fields that we do not know survive."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from tidegate.gateway.call import Reply
 from tidegate.gateway.endpoints import ENDPOINTS
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.base import Ask, Reader
+from tidegate.gateway.providers.eventlines import is_events
 from tidegate.gateway.providers.openai.answers import read_answer
-from tidegate.gateway.providers.openai.responses import follow_response, read_response
-from tidegate.gateway.providers.openai.streams import follow, is_event_stream
+from tidegate.gateway.providers.openai.responses import ResponseReader, read_response
+from tidegate.gateway.providers.openai.streams import ChatReader
 from tidegate.gateway.upstream.target import Target, make_target
 from tidegate.kernel.errors import ProviderFailed
 from tidegate.live.snapshot import Deployment
@@ -68,7 +69,7 @@ class OpenAIProvider:
 
     def streams(self, headers: Mapping[bytes, bytes]) -> bool:
         """See `Provider`."""
-        return is_event_stream(headers)
+        return is_events(headers)
 
     def read(self, ask: Ask, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Reply:
         """See `read_answer` and `read_response`."""
@@ -76,9 +77,9 @@ class OpenAIProvider:
             return read_response(ask, headers, body)
         return read_answer(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `streams.follow` and `follow_response`."""
-        return follow_response(ask, chunks) if ask.endpoint == "responses" else follow(ask, chunks)
+    def reader(self, ask: Ask) -> Reader:
+        """See `ChatReader` and `ResponseReader`."""
+        return ResponseReader(ask) if ask.endpoint == "responses" else ChatReader(ask)
 
 
 def _asks_usage(ask: Ask) -> bool:

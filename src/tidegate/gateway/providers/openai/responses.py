@@ -7,18 +7,18 @@ failed before it said anything is the upstream's error, so that it can be asked 
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from tidegate.gateway.call import JSON_HEADER, Reply, Usage
 from tidegate.gateway.providers.base import Ask
-from tidegate.gateway.providers.chatanswers import bad_answer, cut
-from tidegate.gateway.providers.eventlines import MAX_EVENT_BYTES
+from tidegate.gateway.providers.chatanswers import bad_answer
 from tidegate.gateway.providers.openai.answers import SILENT, UNREADABLE, TokenDetails, Tokens, message_of
+from tidegate.gateway.providers.readers import PassingReader
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["follow_response", "read_response"]
+__all__ = ["ResponseReader", "read_response"]
 
 MAX_WORD = 64
 NOTEWORTHY = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
@@ -76,69 +76,41 @@ def read_response(ask: Ask, headers: Mapping[bytes, bytes], body: bytes) -> Repl
     return Reply(200, [JSON_HEADER], body)
 
 
-async def follow_response(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield whole events as they came; raises ProviderFailed (`provider_cut`, or the upstream's own error) when it ends
-    too early.
-    """
-    call, rest = ask.call, b""
-    try:
-        async for chunk in chunks:
-            data = rest + chunk if rest else chunk
-            if b"\r" in data:
-                half = b"\r" if data.endswith(b"\r") else b""  # it may be half of a CRLF
-                data = data[: len(data) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + half
-            end = data.rfind(b"\n\n")
-            block, rest = (data[: end + 2], data[end + 2 :]) if end >= 0 else (b"", data)
-            if len(rest) > MAX_EVENT_BYTES:
-                raise bad_answer("an event without an end")
-            if block:
-                _look(ask, block)
-                yield block
-    except ProviderFailed:
-        if not call.whole:
-            raise
-    if not call.whole:
-        raise cut()
+class ResponseReader(PassingReader):
+    """Reads the events of a response."""
 
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask, NOTEWORTHY.search)
 
-def _look(ask: Ask, block: bytes) -> None:
-    """Once the first token was seen, a block is parsed only when it holds something noteworthy."""
-    call = ask.call
-    if call.first_token_s is not None and NOTEWORTHY.search(block) is None:
-        call.last_token_s = time.perf_counter()
-        return
-    for lines in block.split(b"\n\n"):
-        data = b"\n".join(line[5:].strip() for line in lines.split(b"\n") if line.startswith(b"data:"))
-        if not data or data == b"[DONE]":
-            continue
+    def note(self, data: bytes) -> bool:
+        """See `PassingReader`."""
+        if data == b"[DONE]":
+            return True
         try:
             event = _EVENT.decode(data)
         except UNREADABLE as error:
             raise bad_answer(f"an event of {len(data)} bytes that cannot be read ({error})") from error
-        _take(ask, event)
-
-
-def _take(ask: Ask, event: Event) -> None:
-    call = ask.call
-    if event.type.endswith(".delta"):
-        call.last_token_s = time.perf_counter()
-        if call.first_token_s is None:
-            call.first_token_s = call.last_token_s
-    elif event.type in TERMINAL and event.response is not None:
-        if event.type == "response.failed" and call.first_token_s is None:
-            raise _failed(event.response.error)
-        _note(ask, event.response)
-        call.whole = True
-    elif event.type == "error" or bytes(event.error) not in SILENT:
-        raise _failed(event.error if not event.message else msgspec.Raw(msgspec.json.encode(event.message)))
+        call = self.call
+        if event.type.endswith(".delta"):
+            call.last_token_s = time.perf_counter()
+            if call.first_token_s is None:
+                call.first_token_s = call.last_token_s
+        elif event.type in TERMINAL and event.response is not None:
+            if event.type == "response.failed" and call.first_token_s is None:
+                raise _failed(event.response.error)
+            _note(self.ask, event.response)
+            call.whole = True
+        elif event.type == "error" or bytes(event.error) not in SILENT:
+            raise _failed(event.error if not event.message else msgspec.Raw(msgspec.json.encode(event.message)))
+        return True
 
 
 def _note(ask: Ask, response: Response) -> None:
     usage = response.usage
     if usage is not None:
-        details = usage.input_tokens_details
+        details = usage.input_tokens_details or TokenDetails()
         ask.call.usage = Usage(
-            usage.input_tokens, usage.output_tokens, details.cached_tokens if details is not None else None
+            usage.input_tokens, usage.output_tokens, details.cached_tokens, details.cache_write_tokens
         )
     reason = response.incomplete_details.reason if response.incomplete_details is not None else None
     ask.call.finish_reason = (reason or response.status or "")[:MAX_WORD] or None

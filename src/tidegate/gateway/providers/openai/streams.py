@@ -7,11 +7,12 @@ or, for servers that do not send it, when every choice had its finish_reason; an
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
 from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.chatanswers import bad_answer, cut
+from tidegate.gateway.providers.eventlines import data_of
 from tidegate.gateway.providers.openai.answers import (
     SILENT,
     UNREADABLE,
@@ -20,13 +21,14 @@ from tidegate.gateway.providers.openai.answers import (
     note_usage,
     read_loosely,
 )
+from tidegate.gateway.providers.readers import PassingReader, choices_asked
 from tidegate.kernel.errors import ProviderFailed
 
-__all__ = ["follow", "is_event_stream"]
+__all__ = ["ChatReader"]
 
-MAX_EVENT_BYTES = 8 << 20
 MAX_WORD = 64
-NOTEWORTHY = re.compile(rb'\[DONE\]|"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:')
+DONE = b"[DONE]"
+NOTEWORTHY = re.compile(rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|error"\s*:)')
 
 
 class Delta(msgspec.Struct):
@@ -34,6 +36,7 @@ class Delta(msgspec.Struct):
 
     content: msgspec.Raw = msgspec.Raw()
     reasoning_content: msgspec.Raw = msgspec.Raw()
+    reasoning: msgspec.Raw = msgspec.Raw()
     refusal: msgspec.Raw = msgspec.Raw()
     tool_calls: msgspec.Raw = msgspec.Raw()
     function_call: msgspec.Raw = msgspec.Raw()
@@ -59,80 +62,28 @@ class Chunk(msgspec.Struct):
 _CHUNK = msgspec.json.Decoder(Chunk)
 
 
-def is_event_stream(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether an answer with these headers is made of server-sent events that can be read as they are."""
-    return (
-        headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-        and headers.get(b"content-encoding", b"identity").lower() == b"identity"
-    )
-
-
-async def follow(ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield whole events as they complete; raises ProviderFailed (`provider_cut`, or the upstream's own error) when it
-    ends too early.
-    """
-    call = ask.call
-    tap = _Tap(ask)
-    rest = b""
-    try:
-        async for chunk in chunks:
-            data = rest + chunk if rest else chunk
-            if b"\r" in data:
-                data = _unix(data)
-            end = data.rfind(b"\n\n")
-            block, rest = (data[: end + 2], data[end + 2 :]) if end >= 0 else (b"", data)
-            if len(rest) > MAX_EVENT_BYTES:
-                raise _unreadable("it has no end")
-            if block and (block := tap.note(block)):
-                yield block
-    except ProviderFailed:
-        if not call.whole:
-            raise
-    if _data(rest) == b"[DONE]":
-        yield tap.note(b"data: [DONE]\n\n")
-    if not tap.complete:
-        raise ProviderFailed(
-            "The upstream's stream ended before its answer was complete.", mend="Try again.", code="provider_cut"
-        )
-
-
-def _unix(data: bytes) -> bytes:
-    """Lines may end in CRLF, LF or CR; a CR at the end may be half of a CRLF and is left for the next look."""
-    last = b"\r" if data.endswith(b"\r") else b""
-    whole = data[:-1] if last else data
-    return whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n") + last
-
-
-class _Tap:
-    """Reads along. Once the first token was seen, a block is parsed only when it holds something noteworthy."""
-
-    __slots__ = ("ask", "call", "finished")
+class ChatReader(PassingReader):
+    """Reads chat.completions and completions."""
 
     def __init__(self, ask: Ask) -> None:
-        self.ask = ask
-        self.call = ask.call
-        self.finished: set[int] = set()
+        super().__init__(ask, _noteworthy)
+        self._finished: set[int] = set()
 
-    @property
-    def complete(self) -> bool:
-        """[DONE] came, or all the choices that were asked for have finished."""
-        return self.call.whole or len(self.finished) >= _choices_asked(self.ask)
-
-    def note(self, block: bytes) -> bytes:
-        """Note what the block says and return what the client shall see of it."""
-        call = self.call
-        if call.first_token_s is not None and NOTEWORTHY.search(block) is None:
-            call.last_token_s = time.perf_counter()
-            return block
-        return b"".join([self._event(event) for event in _events(block)])
-
-    def _event(self, event: bytes) -> bytes:
-        data = _data(event)
-        if not data:
-            return event
-        if data == b"[DONE]":
+    def end(self) -> bytes:
+        """See `Reader`. The last event may lack its empty line, and may be missing when all choices have finished."""
+        last = b""
+        if not self.call.whole and data_of(self.blocks.rest.rstrip()) == DONE:
             self.call.whole = True
-            return event
+            last = b"data: [DONE]\n\n"
+        if not self.call.whole and len(self._finished) < choices_asked(self.ask):
+            raise cut()
+        return last
+
+    def note(self, data: bytes) -> bool:
+        """See `PassingReader`."""
+        if data == DONE:
+            self.call.whole = True
+            return True
         strict = True
         try:
             try:
@@ -140,12 +91,12 @@ class _Tap:
             except msgspec.ValidationError:
                 chunk, strict = read_loosely(data, Chunk), False
         except UNREADABLE as error:
-            raise _unreadable(str(error)) from error
+            raise bad_answer(f"an event of {len(data)} bytes that cannot be read ({error})") from error
         if bytes(chunk.error) not in SILENT:
             raise ProviderFailed(f"The upstream broke off with an error: {message_of(chunk.error)}", mend="Try again.")
-        return self._chunk(chunk, event, strict)
+        return self._chunk(chunk, strict)
 
-    def _chunk(self, chunk: Chunk, event: bytes, strict: bool) -> bytes:
+    def _chunk(self, chunk: Chunk, strict: bool) -> bool:
         call = self.call
         for choice in chunk.choices or ():
             if choice.text or (choice.delta is not None and _says(choice.delta)):
@@ -154,45 +105,18 @@ class _Tap:
                     call.first_token_s = call.last_token_s
             if choice.finish_reason is not None:
                 call.finish_reason = choice.finish_reason[:MAX_WORD]
-                self.finished.add(choice.index)
+                self._finished.add(choice.index)
         if chunk.usage is not None:
             note_usage(self.ask, chunk.usage)
             if strict and not chunk.choices and not self.ask.usage_wanted:
-                return b""  # the client did not ask for it
-        return event
+                return False  # the client did not ask for it
+        return True
 
 
-def _unreadable(why: str) -> ProviderFailed:
-    return ProviderFailed(
-        f"The upstream sent an event that cannot be read: {why}.",
-        mend="Check the model server.",
-        code="provider_bad_answer",
-    )
-
-
-def _choices_asked(ask: Ask) -> int:
-    raw = ask.payload.get("n")
-    try:
-        return max(1, msgspec.json.decode(raw, type=int)) if raw is not None else 1
-    except UNREADABLE:
-        return 1
+def _noteworthy(block: bytes) -> bool:
+    """The pattern begins with a sign to look for: with [DONE] in it, it took four times as long."""
+    return block.rfind(DONE) >= 0 or NOTEWORTHY.search(block) is not None
 
 
 def _says(delta: Delta) -> bool:
-    return any(
-        bytes(said) not in SILENT
-        for said in (delta.content, delta.tool_calls, delta.reasoning_content, delta.refusal, delta.function_call)
-    )
-
-
-def _events(block: bytes) -> list[bytes]:
-    """Split a block of whole events, each with its blank line."""
-    return [event + b"\n\n" for event in block.split(b"\n\n") if event]
-
-
-def _data(event: bytes) -> bytes:
-    """The event's data lines, joined; empty for a comment or a keep-alive."""
-    if event.startswith(b"data: ") and event.count(b"\n") == 2:
-        return event[6:-2].strip()
-    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
-    return b"\n".join(line[5:].strip() for line in lines)
+    return any(bytes(getattr(delta, name)) not in SILENT for name in delta.__struct_fields__)

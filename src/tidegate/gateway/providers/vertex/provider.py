@@ -6,17 +6,17 @@ Otherwise `api_key_env` (GOOGLE_APPLICATION_CREDENTIALS) names the variable with
 key, or with the key itself.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from tidegate.gateway.call import Reply
-from tidegate.gateway.providers.base import Ask
+from tidegate.gateway.providers.base import Ask, Reader
 from tidegate.gateway.providers.eventlines import is_events
 from tidegate.gateway.providers.gemini.answers import read_gemini
 from tidegate.gateway.providers.gemini.provider import method_of
 from tidegate.gateway.providers.gemini.requests import generate_body, predict_body
-from tidegate.gateway.providers.gemini.streams import follow_gemini
+from tidegate.gateway.providers.gemini.streams import GeminiReader
 from tidegate.gateway.providers.keys import missing, target_of
 from tidegate.gateway.providers.vertex.tokens import ReadyToken, ServiceTokens, read_account
 from tidegate.gateway.upstream.target import Target
@@ -69,9 +69,9 @@ class VertexProvider:
         """See `read_gemini`."""
         return read_gemini(ask, status, headers, body)
 
-    def follow(self, ask: Ask, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """See `follow_gemini`."""
-        return follow_gemini(ask, chunks)
+    def reader(self, ask: Ask) -> Reader:
+        """See `GeminiReader`."""
+        return GeminiReader(ask)
 
 
 def _place(deployment: Deployment) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.kernel.errors import Invalid, InvalidDocument, NotFound
-from tidegate.settings import find_workspace, load_settings, read_keys
+from tidegate.settings import Settings, find_workspace, load_settings, read_key, read_keys
 
 KEYS = "# a comment\nmaster_key=" + "m" * 40 + "\nadmin_token=" + "t" * 40 + "\n"
 
@@ -70,3 +70,10 @@ def test_missing_or_weak_keys_are_refused(tmp_path: Path, text: str) -> None:
     settings.key_file.write_text(text)
     with pytest.raises(Invalid, match="master_key is missing or shorter"):
         read_keys(settings, {})
+
+
+def test_a_process_is_given_only_the_secret_that_it_needs(tmp_path: Path) -> None:
+    settings = Settings(workspace=tmp_path)
+    assert read_key(settings, {"TIDEGATE_MASTER_KEY": "m" * 40}, "master_key") == "m" * 40
+    with pytest.raises(Invalid, match="admin_token"):
+        read_key(settings, {"TIDEGATE_MASTER_KEY": "m" * 40}, "admin_token")

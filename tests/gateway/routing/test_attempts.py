@@ -103,18 +103,17 @@ class TestTotalTime:
 
 
 class TestALoneStream:
-    @pytest.mark.parametrize("seen", range(2))
-    def test_that_is_cut_before_its_first_token_is_tried_again(self, pair: Pair, seen: int) -> None:
+    def test_that_is_cut_before_its_first_event_is_tried_again(self, pair: Pair) -> None:
         client = pair.client(**ALONE)
-        pair.main.say(stream(chat_events()[:seen], end=RST), stream(chat_events()))
+        pair.main.say(stream([], end=RST), stream(chat_events()))
         assert streamed(client) == "Hello there."
         assert pair.gateway.wait_record().trace == "main:cut > main:200"
 
-    def test_is_handed_on_with_its_first_token(self, pair: Pair) -> None:
+    def test_is_handed_on_with_its_first_event(self, pair: Pair) -> None:
         client = pair.client(**ALONE)
-        pair.main.say(stream(chat_events()[:2], end=HANG))
+        pair.main.say(stream(chat_events()[:1], end=HANG))
         chunks = client.chat.completions.create(model="gpt", messages=HI, stream=True)
-        assert [next(chunks).choices[0].delta.content for _ in range(2)] == ["", "Hello"]
+        assert next(chunks).choices[0].delta.content == ""
         chunks.close()
         assert pair.gateway.wait_record().ending == "cancelled"
 

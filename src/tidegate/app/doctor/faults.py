@@ -54,6 +54,17 @@ _FAULTS = (
     Fault("state_dir_open", "warn", "Others can look into {folder} (mode {mode}).", "Run `chmod 700 {folder}`."),
     Fault("state_dir_unwritable", "fail", "{folder} cannot be written to: {reason}.",
           "Give the folder to the user that runs Tidegate, or mount its disk for writing."),
+    # the certificates
+    Fault("certificate_bad", "fail", "The {side} cannot speak TLS with {cert} and {key}: {reason}.",
+          "Name a chain and its unencrypted key, both in PEM, by server.{side}_tls_cert and server.{side}_tls_key."),
+    Fault("certificate_not_valid", "fail", "{file} is good from {begins} to {ends}, and not now.",
+          "Put a new one in its place: a running process takes it up. If the dates are right, check the clock."),
+    Fault("certificate_ends_soon", "warn", "{file} is good until {ends} only.",
+          "Renew it and put the new one in its place: a running process takes it up by itself."),
+    Fault("certificate_key_open", "warn", "Everybody on this machine can read {key} (mode {mode}).",
+          "Run `chmod o= {key}`; in Kubernetes set `defaultMode` on the volume."),
+    Fault("certificate_authority_bad", "fail", "{file} tells no authority to trust: {reason}.",
+          "Mend `server.control_ca_file`: the certificate of whoever issued control's, in PEM."),
     # the ports
     Fault("port_taken", "fail", "{setting} {port} is taken by {process}.",
           "Stop that process, or set `{setting}` under `server:` in tidegate.yaml."),

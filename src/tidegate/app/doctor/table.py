@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.app.doctor import batches, databases, files, machine, ports, repository, serving, upstreams
+from tidegate.app.doctor import batches, certificates, databases, files, machine, ports, repository, serving, upstreams
 from tidegate.app.doctor.faults import Finding, found
 from tidegate.app.doctor.patient import Machine, Patient, this_machine
 from tidegate.kernel.errors import NotFound, TidegateError
@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     Check("applied", "the file is what holds, or nothing was applied yet", databases.check_applied),
     Check("keys", "the keys are there, strong, and for their owner only", files.check_keys),
     Check("state", "the state folder is writable and closed to others", files.check_state_dir),
+    Check("certificates", "TLS certificates, if any, are good for some time", certificates.check_certificates),
     Check("ports", "the ports are free, or this workspace's own", ports.check_ports),
     Check("database", "the database files are whole and free", databases.check_files),
     Check("schema", "the schema is the one that this version needs", databases.check_schema),

@@ -81,6 +81,11 @@ class Walk:
         """Whether another attempt may follow the one that is under way."""
         return len(self._asked) < self.step.retry.attempts or self.place + 1 < len(self.plan.steps)
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether that could be an attempt at another deployment."""
+        return len(self._left) > 1 or self.place + 1 < len(self.plan.steps)
+
     def next(self) -> Candidate | None:
         """Whoever is to be asked next; None: the walk is over."""
         left = self._left

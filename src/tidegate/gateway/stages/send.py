@@ -29,8 +29,8 @@ class Send:
     """Whatever happens, the exchange is released: read to its end the connection is kept, otherwise closed, which
     stops the upstream.
 
-    A stream that another attempt may follow is handed on when its first token (or its end) was seen: what fails before
-    that is tried again, and what fails after it is `cut`.
+    A stream that another attempt may follow is handed on when its first token (or its end) was seen, or, where there is
+    nowhere else to go, its first event: what fails before that is tried again, and what fails after it is `cut`.
     """
 
     def __init__(
@@ -102,7 +102,8 @@ class Send:
                 found = next((headers[name] for name in REQUEST_IDS if name in headers), b"")
                 call.upstream_request_id = found.decode("latin-1")[:128] or None
                 if walk.may_go_on:
-                    await events.peek(lambda: call.first_token_s is not None, PEEKED_BYTES)
+                    first_event_does = not walk.elsewhere
+                    await events.peek(lambda: first_event_does or call.first_token_s is not None, PEEKED_BYTES)
                 events.when_over(lambda error: _over(walk, exchange, error))
                 reply = Reply(OK, [EVENT_STREAM, NO_CACHE], events=events)
                 handed_on = True

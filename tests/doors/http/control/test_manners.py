@@ -97,6 +97,21 @@ async def test_a_query_that_does_not_fit_is_told(admin: httpx.AsyncClient, query
     assert query.partition("=")[0] in (error["message"] + str(error["param"]))
 
 
+@pytest.mark.parametrize("asked", ["audit?before={}", "calls?after={}", "calls?before={}", "calls/gaps?since={}"])
+@pytest.mark.parametrize("number", ["9" * 30, "-" + "9" * 30, str(2**63), "0x10"])
+async def test_a_number_that_no_database_holds_is_told(admin: httpx.AsyncClient, asked: str, number: str) -> None:
+    answer = await admin.get(f"{BASE}/{asked.format(number)}")
+    assert answer.status_code == 400, answer.text
+    assert error_of(answer)["param"] == asked.partition("?")[2].partition("=")[0]
+
+
+@pytest.mark.parametrize("asked", ["calls/%00", "audit?subject=%00", "calls?key=a&prompt=x%00", "budgets/a%00b"])
+async def test_a_nul_is_in_no_name(admin: httpx.AsyncClient, asked: str) -> None:
+    answer = await admin.get(f"{BASE}/{asked}")
+    assert answer.status_code == 400, answer.text
+    assert "NUL" in error_of(answer)["message"]
+
+
 async def test_a_database_that_is_away_is_503_and_nothing_secret_is_told(
     admin: httpx.AsyncClient, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from tidegate.control.identity.model import Actor, AuditRow, CreatedKey, KeyInfo, KeySpec, Token, User
-from tidegate.doors.http.control.admission import TheActor, TheControl
+from tidegate.doors.http.control.admission import Number, TheActor, TheControl
 
 __all__ = [
     "Expiry",
@@ -126,7 +126,7 @@ async def audit(
     control: TheControl,
     actor: TheActor,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
-    before: FromQuery[int | None] = None,
+    before: Number = None,
     subject: FromQuery[str | None] = None,
 ) -> list[AuditRow]:
     """Who changed what, newest first. `before` is the last audit_id of a page; `subject` is noun/name or noun/."""

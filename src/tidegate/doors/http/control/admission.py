@@ -1,22 +1,25 @@
 """Who comes in: a token in the Authorization header, never a cookie, and the right that the route asks for."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import SkipValidation
+from litestar.params import QueryParameter, SkipValidation
 
 from tidegate.app.control import Control
 from tidegate.control.identity.model import Actor
-from tidegate.kernel.errors import Unauthenticated
+from tidegate.kernel.errors import Invalid, Unauthenticated
 
-__all__ = ["TheActor", "TheControl", "actor_of", "admit", "control_of", "need_json"]
+__all__ = ["Number", "TheActor", "TheControl", "actor_of", "admit", "control_of", "need_json"]
 
 TheControl = NamedDependency[SkipValidation[Control]]
 TheActor = NamedDependency[SkipValidation[Actor]]
+
+Number = Annotated[int | None, QueryParameter(ge=-(2**63), le=2**63 - 1)]
+"""A time or an id in a query, no larger than a database's column; None where it is not given."""
 
 RIGHT = "right"
 ACTOR = "tidegate_actor"
@@ -35,6 +38,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     control: Control = connection.app.state[CONTROL]
     actor = await control.identity.authenticate(token.strip())
     actor.require(handler.opt[RIGHT])
+    if "\0" in connection.scope["path"] or any("\0" in value for _, value in connection.query_params.multi_items()):
+        raise Invalid("The address holds a NUL.", mend="Take `%00` out of it: no name has one.")  # nor has PostgreSQL
     connection.state[ACTOR] = actor
 
 

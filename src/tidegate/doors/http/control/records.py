@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from tidegate.control.monitoring.model import CallFilter, CallPage, CallRecord, Gap, PairFilter, PairPage
-from tidegate.doors.http.control.admission import TheControl
+from tidegate.doors.http.control.admission import Number, TheControl
 
 __all__ = ["call", "calls", "gaps", "pairs", "wanted_calls"]
 
@@ -26,8 +26,8 @@ async def wanted_calls(
 async def calls(
     control: TheControl,
     wanted: NamedDependency[CallFilter],
-    after: FromQuery[int | None] = None,
-    before: FromQuery[int | None] = None,
+    after: Number = None,
+    before: Number = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
     cursor: FromQuery[str | None] = None,
 ) -> CallPage:
@@ -46,7 +46,7 @@ async def call(control: TheControl, call_id: FromPath[str]) -> CallRecord:
 
 
 async def gaps(
-    control: TheControl, since: FromQuery[int | None] = None, limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100
+    control: TheControl, since: Number = None, limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100
 ) -> tuple[Gap, ...]:
     """Call records that were lost, newest first; `since` in Unix ms, else the last 24 hours."""
     return await control.calls.gaps(since_ms=since, limit=limit)

@@ -7,7 +7,8 @@ import pytest
 from tidegate.kernel.errors import Invalid, InvalidDocument, NotFound
 from tidegate.settings import Settings, find_workspace, load_settings, read_key, read_keys
 
-KEYS = "# a comment\nmaster_key=" + "m" * 40 + "\nadmin_token=" + "t" * 40 + "\n"
+MASTER, ADMIN, OTHER = "m0n1o2p3q4" * 4, "t0u1v2w3x4" * 4, "x5y6z7a8b9" * 4
+KEYS = f"# a comment\nmaster_key={MASTER}\nadmin_token={ADMIN}\n"
 
 
 def workspace(folder: Path, text: str = "apiVersion: tidegate/v1\n") -> Path:
@@ -59,11 +60,11 @@ def test_keys_come_from_the_file_and_the_environment_wins(tmp_path: Path) -> Non
     settings = load_settings(workspace(tmp_path), {})
     settings.state_dir.mkdir()
     settings.key_file.write_text(KEYS)
-    assert read_keys(settings, {}).master_key == "m" * 40
-    assert read_keys(settings, {"TIDEGATE_ADMIN_TOKEN": "x" * 40}).admin_token == "x" * 40
+    assert read_keys(settings, {}).master_key == MASTER
+    assert read_keys(settings, {"TIDEGATE_ADMIN_TOKEN": OTHER}).admin_token == OTHER
 
 
-@pytest.mark.parametrize("text", ["", "master_key=short\n"])
+@pytest.mark.parametrize("text", ["", *(f"master_key={weak}\n" for weak in ("short", "m" * 64, "changeme" * 8))])
 def test_missing_or_weak_keys_are_refused(tmp_path: Path, text: str) -> None:
     settings = load_settings(workspace(tmp_path), {})
     settings.state_dir.mkdir()
@@ -74,6 +75,12 @@ def test_missing_or_weak_keys_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_process_is_given_only_the_secret_that_it_needs(tmp_path: Path) -> None:
     settings = Settings(workspace=tmp_path)
-    assert read_key(settings, {"TIDEGATE_MASTER_KEY": "m" * 40}, "master_key") == "m" * 40
+    assert read_key(settings, {"TIDEGATE_MASTER_KEY": MASTER}, "master_key") == MASTER
     with pytest.raises(Invalid, match="admin_token"):
-        read_key(settings, {"TIDEGATE_MASTER_KEY": "m" * 40}, "admin_token")
+        read_key(settings, {"TIDEGATE_MASTER_KEY": MASTER}, "admin_token")
+
+
+@pytest.mark.parametrize("weak", ["", "t" * 31, "tgt-" + "a" * 40, "password" * 8])
+def test_a_token_that_is_easy_to_guess_is_refused_too(tmp_path: Path, weak: str) -> None:
+    with pytest.raises(Invalid, match="admin_token"):
+        read_key(Settings(workspace=tmp_path), {"TIDEGATE_ADMIN_TOKEN": weak}, "admin_token")

@@ -18,6 +18,8 @@ __all__ = ["CONFIG_NAME", "Keys", "Settings", "find_workspace", "load_settings",
 CONFIG_NAME = "tidegate.yaml"
 STATE_NAME = ".tidegate"
 PREFIX = "TIDEGATE_"
+SHORTEST_KEY = 32
+FEWEST_LETTERS = 8
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +158,12 @@ def read_key(settings: Settings, environ: Mapping[str, str], name: str) -> str:
     value = environ.get(PREFIX + name.upper())
     if value is None:
         value = _key_file(settings.key_file).get(name, "")
-    if len(value) < 32:
+    if len(value) < SHORTEST_KEY or len(set(value)) < FEWEST_LETTERS:
         raise Invalid(
-            f"The workspace's {name} is missing or shorter than 32 characters.",
-            mend=f"Run `tidegate init` once more to write {settings.key_file.name}, or set {PREFIX}{name.upper()}.",
+            f"The workspace's {name} is missing or shorter than {SHORTEST_KEY} characters, or easy to guess: it has "
+            f"fewer than {FEWEST_LETTERS} different ones.",
+            mend=f"Take its line, if there is one, out of {settings.key_file.name} and run `tidegate init` once more; "
+            f"or set {PREFIX}{name.upper()}: `openssl rand -hex 32` makes one.",
             code="key_file",
         )
     return value

@@ -21,7 +21,7 @@ from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.kernel.errors import Forbidden, Invalid, NotFound
 from tidegate.settings import Settings
 
-ENVIRON = {"TIDEGATE_MASTER_KEY": MASTER_KEY, "TIDEGATE_ADMIN_TOKEN": "tgt-" + "ab" * 20}
+ENVIRON = {"TIDEGATE_MASTER_KEY": MASTER_KEY, "TIDEGATE_ADMIN_TOKEN": "tgt-" + "0a1b2c3d4e" * 4}
 WORDS = (b"a swordfish question", b"the answer is 42", b"ada@example.org")
 
 

@@ -26,7 +26,7 @@ __all__ = [
     "settings_for",
 ]
 
-ADMIN_TOKEN = "tgt-" + "a" * 40
+ADMIN_TOKEN = "tgt-" + "0a1b2c3d4e" * 4
 MASTER_KEY = "m0n1o2p3q4" * 4
 
 CONFIG = """\

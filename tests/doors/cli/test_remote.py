@@ -19,7 +19,7 @@ from tidegate.kernel.errors import (
     Unavailable,
 )
 
-TOKEN = "tgt-" + "0" * 40
+TOKEN = "tgt-" + "0123456789" * 4
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,7 @@ def workspace(folder: Path, *, keys: bool = True) -> Path:
     (folder / ".tidegate").mkdir(parents=True)
     (folder / "tidegate.yaml").write_text("server: {control_port: 9999}\n")
     if keys:
-        content = f"TIDEGATE_MASTER_KEY={'m' * 40}\nTIDEGATE_ADMIN_TOKEN={'a' * 40}\nmaster_key={'m' * 40}\n"
-        (folder / ".tidegate" / "keys.env").write_text(f"{content}admin_token={'a' * 40}\n")
+        (folder / ".tidegate" / "keys.env").write_text(f"master_key={'m0n1o2p3q4' * 4}\nadmin_token={TOKEN}\n")
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,6 +13,11 @@ from tidegate.settings import Settings
 __all__ = ["VARIABLE", "Orders", "given", "taken"]
 
 VARIABLE = "TIDEGATE_ORDERS"
+
+_OPERATORS = ("TIDEGATE_ADMIN_TOKEN", "TIDEGATE_GIT_TOKEN", "TIDEGATE_TOKEN")
+_STORES = ("TIDEGATE_DATABASE_URL", "TIDEGATE_MASTER_KEY", "TIDEGATE_MASTER_KEY_PREVIOUS", "TIDEGATE_REDIS_URL")
+_WITHHELD = MappingProxyType({"gateway": _OPERATORS, "model": (*_OPERATORS, *_STORES)})
+"""Secrets that a kind of process has no use for."""
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +40,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def given(orders: Orders, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment that tells a process its orders."""
-    return {**environ, VARIABLE: msgspec.json.encode(orders, enc_hook=str).decode()}
+    """The environment that tells a process its orders, without Tidegate's own secrets that it has no use for."""
+    withheld = _WITHHELD.get(orders.process.partition("-")[0], ())
+    kept = {name: value for name, value in environ.items() if name not in withheld}
+    return {**kept, VARIABLE: msgspec.json.encode(orders, enc_hook=str).decode()}
 
 
 def taken(environ: MutableMapping[str, str]) -> Orders | None:

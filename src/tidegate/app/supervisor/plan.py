@@ -102,7 +102,7 @@ def _model(settings: Settings, commands: Commands) -> Program:
     return Program(
         name="model",
         argv=(*commands.model, "--port", str(settings.model_port)),
-        orders=Orders(process="model", settings=settings),
+        orders=Orders(process="model", settings=msgspec.structs.replace(settings, database_url="", redis_url="")),
         ready_at=Address(MODEL_HOST, settings.model_port, "/health"),
         stage=2,
         essential=False,

@@ -291,6 +291,6 @@ def _find_user(everyone: list[User], name: str) -> User:
 def _unknown_token() -> Unauthenticated:
     return Unauthenticated(
         "This token opens nothing here.",
-        mend="Log in with `tidegate login --server URL --token T`, or ask an admin for a token.",
+        mend="Log in with `tidegate login --server URL`, or ask an admin for a token.",
         code="invalid_token",
     )

@@ -38,7 +38,7 @@ class Logins(msgspec.Struct, frozen=True):
             return login.token
         raise Unauthenticated(
             f"There is no token for {server}.",
-            mend=f"Run `tidegate login --server {server} --token T`, or set TIDEGATE_TOKEN.",
+            mend=f"Run `tidegate login --server {server}`, or set TIDEGATE_TOKEN.",
             code="token_missing",
         )
 

@@ -134,7 +134,7 @@ def connect(workspace: Path | None, server: str | None) -> Remote:
         return Remote(_meant(remembered.server, token))
     raise NotFound(
         "control plane", workspace.name if workspace else "default",
-        mend="Go into a workspace (or pass --workspace), or run `tidegate login --server URL --token T`.",
+        mend="Go into a workspace (or pass --workspace), or run `tidegate login --server URL`.",
     )  # fmt: skip
 
 

@@ -140,10 +140,15 @@ async def test_a_bug_is_500_without_its_traceback(
     assert ADMIN_TOKEN not in caplog.text
 
 
-async def test_nothing_is_cached_and_no_other_origin_is_let_in(admin: httpx.AsyncClient) -> None:
-    answer = await admin.get(f"{BASE}/keys", headers={"origin": "https://evil.example"})
-    assert answer.headers["cache-control"] == "no-store"
-    assert "access-control-allow-origin" not in answer.headers
+async def test_nothing_is_cached_and_no_other_origin_is_let_in(
+    admin: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    for who, path, status in ((admin, "keys", 200), (admin, "calls/none", 404), (client, "keys", 401)):
+        answer = await who.get(f"{BASE}/{path}", headers={"origin": "https://evil.example"})
+        assert answer.status_code == status
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in answer.headers
     preflight = await admin.options(
         f"{BASE}/keys", headers={"origin": "https://evil.example", "access-control-request-method": "POST"}
     )

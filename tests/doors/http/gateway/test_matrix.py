@@ -96,3 +96,15 @@ def test_nothing_of_control_is_served(pair: tuple[RunningGateway, ScriptedUpstre
             for method in ("GET", "POST", "PUT"):
                 assert wire.ask(asked(method, path.replace(":str", ""), key)).status in (401, 404)
     assert len(upstream.received) == reached
+
+
+@pytest.mark.parametrize("transport", ["raw", "asgi"])
+@pytest.mark.parametrize(("has_snapshot", "status"), [(True, 401), (False, 503)])
+def test_with_nothing_set_up_nobody_comes_in(tmp_path: Path, transport: str, has_snapshot: bool, status: int) -> None:
+    with ScriptedUpstream() as upstream:
+        world = changed(snapshot_of(upstream.url), keys={}) if has_snapshot else None
+        with RunningGateway(world, tmp_path, transport=transport) as gateway, Wire(gateway.port) as wire:
+            for method, path in PLACES.values():
+                for key in ("sk-test", "", ADMIN):
+                    assert wire.ask(asked(method, path, key)).status == status
+        assert upstream.received == []

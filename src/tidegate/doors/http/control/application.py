@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from types import MappingProxyType
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -19,7 +18,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from tidegate import __version__
 from tidegate.app.control import Control
 from tidegate.doors.http.control.admission import CONTROL, RIGHT, actor_of, admit, control_of, need_json
-from tidegate.doors.http.control.errors import EXCEPTION_HANDLERS, ErrorBody, ErrorFields, answer, typed
+from tidegate.doors.http.control.errors import EXCEPTION_HANDLERS, HEADERS, ErrorBody, ErrorFields, answer, typed
 from tidegate.doors.http.control.records import wanted_calls
 from tidegate.doors.http.control.routes import ROUTES, SCHEMA_PATH, Route
 from tidegate.kernel.errors import NotFound
@@ -27,7 +26,6 @@ from tidegate.kernel.errors import NotFound
 __all__ = ["MAX_BODY_BYTES", "Counted", "make_app"]
 
 MAX_BODY_BYTES = 1024 * 1024
-HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
 
 
 def make_app(control: Control, routes: Sequence[Route] = ROUTES) -> "Counted":

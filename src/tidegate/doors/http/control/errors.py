@@ -23,9 +23,12 @@ from tidegate.kernel.errors import (
     Unavailable,
 )
 
-__all__ = ["EXCEPTION_HANDLERS", "ErrorBody", "ErrorFields", "answer", "status_of", "typed"]
+__all__ = ["EXCEPTION_HANDLERS", "HEADERS", "ErrorBody", "ErrorFields", "answer", "status_of", "typed"]
 
 log = logging.getLogger(__name__)
+
+HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
+"""Of every answer, good or not."""
 
 BODY = "data"
 """Litestar's word for the body."""
@@ -73,7 +76,9 @@ def status_of(error: TidegateError) -> int:
 
 def answer(status: int, fields: ErrorFields, headers: Mapping[str, str] | None = None) -> Response[ErrorBody]:
     """An answer that is not 2xx."""
-    return Response(ErrorBody(fields), status_code=status, headers=headers, media_type="application/json")
+    return Response(
+        ErrorBody(fields), status_code=status, headers={**HEADERS, **(headers or {})}, media_type="application/json"
+    )
 
 
 def typed(request: Request[Any, Any, Any], error: TidegateError) -> Response[ErrorBody]:

@@ -12,15 +12,15 @@ from tests.templates.prompts import compiled
 from tidegate.kernel.errors import InvalidVariables
 from tidegate.templates.compile import FORMATS, check_template
 
-ANSWER_S = 3.0  # generous for a busy machine; what is not stopped takes minutes, or all memory
+ANSWER_S = 3.0  # of CPU: generous; what is not stopped takes minutes, or all memory
 MEMORY_BYTES = 400 * 1024 * 1024
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_escape_is_refused_before_it_runs(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     report = check_template(REFUSED[name], FORMATS[0])
-    assert time.perf_counter() - began < ANSWER_S
+    assert time.process_time() - began < ANSWER_S
     assert report.faults
     for fault in report.faults:
         assert fault.code in ("template_forbidden", "template_syntax", "template_too_large")
@@ -34,10 +34,10 @@ def test_what_only_shows_at_run_time_is_stopped_with_an_error_of_the_caller(name
     text, variables = STOPPED[name]
     prompt = compiled(text, "a", "b", "c")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InvalidVariables) as raised:
         prompt.render(variables)
-    assert time.perf_counter() - began < ANSWER_S
+    assert time.process_time() - began < ANSWER_S
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY_BYTES
     assert "greeting 1.2.0" in raised.value.message
     assert len(raised.value.message) < 500

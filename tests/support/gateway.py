@@ -30,7 +30,7 @@ __all__ = ["MemoryBoard", "MemoryRecords", "RunningGateway", "until"]
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], timeout_s: float = 5.0) -> T:
+def until(condition: Callable[[], T], timeout_s: float = 20.0) -> T:
     """Wait until the condition holds, and return what it returned; fails after `timeout_s`."""
     limit = time.monotonic() + timeout_s
     while not (found := condition()):
@@ -184,7 +184,7 @@ class RunningGateway:
         world = self.gateway._world
         return bool(self.do(lambda: world is not None and world.superseded._waiters))
 
-    def wait_records(self, count: int, timeout_s: float = 5.0) -> list[CallRecord]:
+    def wait_records(self, count: int, timeout_s: float = 20.0) -> list[CallRecord]:
         """Wait until `count` records are stored, and return all."""
         until(lambda: len(self.records.stored) >= count, timeout_s)
         return list(self.records.stored)

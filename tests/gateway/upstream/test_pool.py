@@ -58,7 +58,7 @@ def test_only_a_clean_connection_is_used_again(
 ) -> None:
     upstream.say(script)
     first = ask_chat(gateway)
-    upstream.received[0].over.wait(1)
+    upstream.received[0].over.wait(10)
     until(lambda: gateway.do(lambda: clean(gateway)))
     second = ask_chat(gateway)
     assert second.status == 200
@@ -143,7 +143,7 @@ def test_silence_before_the_answer_is_504(
     assert f"timeouts.{limit}_s" in reply.error["message"]
     record = gateway.wait_record()
     assert (record.ending, record.status, record.error_code) == ("timeout", 504, "provider_timeout")
-    assert upstream.last.hung_up.wait(1)
+    assert upstream.last.hung_up.wait(10)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_silence_in_a_stream_is_told_in_the_stream(
     assert b"[DONE]" not in reply.body
     record = gateway.wait_record()
     assert (record.ending, record.status, record.error_code) == ("timeout", 200, "provider_timeout")
-    assert upstream.last.hung_up.wait(1)
+    assert upstream.last.hung_up.wait(10)
 
 
 def test_a_short_limit_holds_after_a_quiet_time(start: Start, upstream: ScriptedUpstream) -> None:

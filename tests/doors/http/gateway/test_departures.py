@@ -33,9 +33,9 @@ def test_a_client_that_leaves_stops_the_upstream(
         left = time.monotonic()
         if leave == "reset":
             wire.reset()
-    assert upstream.last.hung_up.wait(1.0)
+    assert upstream.last.hung_up.wait(10.0)
     record = gateway.wait_record()
-    assert time.monotonic() - left < 1.0
+    assert time.monotonic() - left < 10.0
     assert (record.ending, record.status, record.stream) == ("cancelled", 200, True)
     assert (record.ttft_ms is None) == (seen < 2)
     assert gateway.do(lambda: gateway.gateway.meters.in_flight) == 0
@@ -49,7 +49,7 @@ def test_a_client_that_leaves_before_the_answer_stops_the_upstream(
     with Wire(gateway.port) as wire:
         wire.send(post(PATH, {**CHAT, "stream": wants_stream}))
         upstream.wait(1)
-    assert upstream.last.hung_up.wait(1.0)
+    assert upstream.last.hung_up.wait(10.0)
     record = gateway.wait_record()
     assert (record.ending, record.status, record.error_code) == ("cancelled", 499, "CancelledError")
 
@@ -69,7 +69,7 @@ def test_a_client_that_leaves_a_queue_of_requests_stops_the_one_that_runs(
     with Wire(gateway.port) as wire:
         wire.send(post(PATH, STREAM) * 3)
         assert wire.head().status == 200
-    assert upstream.wait(1).hung_up.wait(1.0)
+    assert upstream.wait(1).hung_up.wait(10)
     assert gateway.wait_record().ending == "cancelled"
     assert len(upstream.received) == 1
 

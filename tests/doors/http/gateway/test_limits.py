@@ -132,9 +132,9 @@ def test_a_head_that_drips_in_is_ended(start: Start) -> None:
     with Wire(gateway.port) as wire:
         wire.send(b"GET /healthz HTTP/1.1\r\n")
         begun = time.monotonic()
-        while time.monotonic() - begun < 2 and wire.send_anyway(b"X: y\r\n"):
+        while time.monotonic() - begun < 10 and wire.send_anyway(b"X: y\r\n"):
             time.sleep(0.02)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 8
         assert wire.rest().startswith(b"HTTP/1.1 408")
 
 

@@ -8,14 +8,14 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
 
-import httptools
 import msgspec
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from tidegate.doors.http.bounded import BoundedConnection
 from tidegate.doors.http.control.errors import ErrorBody, ErrorFields
-from tidegate.doors.http.gateway.bounds import BODY, HEAD, IDLE, Bounds, Limits, Refusal
+from tidegate.doors.http.gateway.bounds import BODY, HEAD, Limits, Refusal
 
 __all__ = ["LIMITS", "ControlConnection"]
 
@@ -24,10 +24,8 @@ log = logging.getLogger(__name__)
 LIMITS = Limits()
 
 
-class ControlConnection(Bounds, HttpToolsProtocol):
-    """What uvicorn lets pass and the gateway's doors do not is refused here too. Between requests uvicorn's own timer
-    for idle connections counts; before the first one there is `idle_s`.
-    """
+class ControlConnection(BoundedConnection):
+    """Between requests uvicorn's own timer for idle connections counts; before the first one there is `idle_s`."""
 
     limits = LIMITS
 
@@ -38,75 +36,16 @@ class ControlConnection(Bounds, HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
-        self.touched = self.began = self.loop.time()
-        self._body_size = 0
+        super().__init__(config, server_state, app_state, _loop)
         self._asked = False
-        self._refused = False
-
-    # What asyncio calls.
-
-    def data_received(self, data: bytes) -> None:
-        if self._refused or self.parser is None:
-            return
-        self._unset_keepalive_if_required()
-        self.touched = self.loop.time()
-        before = self._body_size
-        try:
-            self.parser.feed_data(data)
-            self.fed(len(data), self._body_size != before)
-        except Refusal as refused:
-            self._refuse(refused)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if not isinstance(cause, Refusal):
-                log.error("reading a request failed", exc_info=cause)
-                cause = Refusal(400, "This request cannot be read.")
-            self._refuse(cause)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._refuse(Refusal(400, "This is not a well-formed HTTP/1.1 request."))
-
-    def pause_writing(self) -> None:
-        self.touched = self.loop.time()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self.touched = self.loop.time()
-        super().resume_writing()
-
-    # What the parser calls.
-
-    def on_message_begin(self) -> None:
-        self.message_begins()
-        self.began = self.loop.time()
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        self.count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.count_header(len(name) + len(value))
-        if self.phase is HEAD:  # trailers go nowhere
-            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         hosts = [value for name, value in self.headers if name == b"host"]
         known = dict(self.headers) | ({b"host": b", ".join(hosts)} if hosts else {})
         self.check_head(self.parser, self.url, known)
-        self._body_size = 0
+        self.body_size = 0
         self._asked = True
         super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._body_size += len(body)
-        if self.cycle.response_complete and self._body_size > self.limits.discard_bytes:
-            raise Refusal(413, "The body does not end.")
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self.phase = IDLE
-        super().on_message_complete()
 
     # What the server calls.
 
@@ -121,23 +60,23 @@ class ControlConnection(Bounds, HttpToolsProtocol):
         if self.flow.write_paused or self.transport.is_closing():
             if waited_s > limits.stall_s:
                 self.transport.abort()
-        elif self._refused:
+        elif self.refused is not None:
             if waited_s > limits.linger_s:
                 self.transport.close()
         elif self.phase is BODY:
             if waited_s > limits.body_s:
-                self._refuse(Refusal(408, "The request did not arrive in time."))
+                self.refuse(Refusal(408, "The request did not arrive in time."))
         elif self._under_way() is not None:
             return
         elif self.phase is HEAD:
             if now_s - self.began > limits.head_s:
-                self._refuse(Refusal(408, "The request did not arrive in time."))
+                self.refuse(Refusal(408, "The request did not arrive in time."))
         elif not self._asked and waited_s > limits.idle_s:
             self.transport.close()
 
-    def _refuse(self, refused: Refusal) -> None:
+    def refuse(self, refused: Refusal) -> None:
         """Say why, unless an answer is under way already; then read nothing more and part."""
-        self._refused = True
+        self.refused = refused
         self.touched = self.loop.time()
         cycle = self._under_way()
         if cycle is not None:

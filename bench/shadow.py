@@ -26,6 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,12 +76,12 @@ class Users:
 
     port: int
     key: str
-    _free: list[Connection] = field(default_factory=list)
+    _free: deque[Connection] = field(default_factory=deque)
     _under_way: int = 0
 
     async def open(self) -> None:
-        """Connections for as many as will ever be there at once."""
-        self._free = [await Connection.opened(self.port) for _ in range(CONNECTIONS)]
+        """Connections for as many as will ever be there at once, used in turn: none lies idle until it is closed."""
+        self._free = deque([await Connection.opened(self.port) for _ in range(CONNECTIONS)])
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,13 +105,15 @@ class Users:
                 turn.failed += 1  # CONNECTIONS of them wait already
                 return
             turn.late_ms.append((loop.time() - due) * 1e3)
-            connection = self._free.pop()
+            connection = self._free.popleft()
             self._under_way += 1
             connection.ask(data, lambda status: heard(status, due, connection))
 
         def heard(status: int | None, due: float, connection: Connection) -> None:
             turn.took_ms.append((loop.time() - due) * 1e3)
-            turn.failed += status != 200
+            if status != 200:
+                turn.failed += 1
+                print(f"a call of {route!r} ended with {status or 'a broken connection'}", file=sys.stderr, flush=True)
             self._under_way -= 1
             if status is not None:
                 self._free.append(connection)

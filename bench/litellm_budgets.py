@@ -22,7 +22,7 @@ from bench.processes import BenchError, Command, free_port, running, tree, until
 
 __all__ = ["LiteLLMSite", "litellm_missing", "litellm_site"]
 
-READY_S = 120.0
+READY_S = 300.0
 MASTER_KEY = "sk-master-of-the-measurement-0123456789"
 AUTH = """\
 from litellm.proxy._types import UserAPIKeyAuth

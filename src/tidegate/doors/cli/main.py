@@ -41,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("budget", _HOME + "budget", "See what is spent, and what is left.", "Watch"),
     Command("calls", _HOME + "calls", "See what was called, and how it went.", "Watch"),
     Command("audit", _HOME + "audit", "See who changed what.", "Watch", "audit"),
+    Command("stats", _HOME + "stats", "Compute tests, intervals and sample sizes.", "Decide"),
     Command("keys", _HOME + "keys", "Create, list, expire and revoke API keys.", "Admit"),
     Command("users", _HOME + "users", "Manage users, their roles and tokens.", "Admit"),
     Command("secrets", _HOME + "secrets", "Keep providers' keys, sealed.", "Admit"),

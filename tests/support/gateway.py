@@ -15,7 +15,7 @@ from tidegate.adapters.memory.counters import MemoryCounters
 from tidegate.app.gateway import Gateway
 from tidegate.app.sockets import bind
 from tidegate.app.stores import Stores
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.serve import serve
 from tidegate.doors.http.tls import open_certificate

@@ -15,7 +15,7 @@ from tidegate.kernel.errors import Invalid
 from tidegate.kernel.money import bound_nano_usd, cost_nano_usd
 from tidegate.live.plans import Ceiling, Plan
 
-__all__ = ["Bound", "bound_of", "used_of"]
+__all__ = ["Bound", "bound_of", "cost_of", "used_of"]
 
 TEMPLATE_TOKENS = 16
 TOOLS_TOKENS = 1000
@@ -58,6 +58,22 @@ def bound_of(call: Call, plan: Plan, default_output_tokens: int) -> Bound:
     return Bound(inputs, total, money, set_output)
 
 
+def cost_of(call: Call) -> int | None:
+    """What the last attempt has cost, in nano-dollars, by what its upstream told and its price; None where that is
+    unknown: images and audio have prices of their own, which we do not know.
+    """
+    usage, deployment = call.usage, call.deployment
+    if usage is None or deployment is None or call.endpoint.kind != "inference":
+        return None
+    return cost_nano_usd(
+        deployment.price,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+    )
+
+
 def used_of(call: Call, status: int) -> tuple[int | None, int | None]:
     """What a call that is over has cost (nano-dollars) and used (tokens); None where that is unknown, so that its whole
     bound must be taken for it.
@@ -74,14 +90,9 @@ def used_of(call: Call, status: int) -> tuple[int | None, int | None]:
 
 
 def _last_attempt(call: Call, status: int) -> tuple[int | None, int | None]:
-    usage, deployment = call.usage, call.deployment
+    usage = call.usage
     if usage is not None and usage.input_tokens is not None and usage.output_tokens is not None:
-        known = deployment is not None and call.endpoint.kind == "inference"
-        price = deployment.price if deployment is not None and known else None
-        cost = cost_nano_usd(
-            price, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens
-        )
-        return cost, usage.input_tokens + usage.output_tokens
+        return cost_of(call), usage.input_tokens + usage.output_tokens
     if call.ending == "refused" or call.attempts == 0:
         return 0, 0
     if call.ending == "failed" and status != OK:

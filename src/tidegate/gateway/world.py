@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from tidegate.gateway.upstream.target import Target
-from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.kernel.errors import Forbidden, Invalid, NotFound
 from tidegate.live.plans import ADAPTER, Plan, adapters_of, make_plan
 from tidegate.live.snapshot import KeyGrant, LiveRelease, PromptVersion, Snapshot
 from tidegate.templates.compile import CompiledPrompt, compile_prompt
@@ -61,6 +61,24 @@ class World:
             if found.known and len(self._plans) < MAX_PLANS:
                 self._plans[key] = found
         return found
+
+    def allowed_plan(self, alias: str, grant: KeyGrant) -> Plan:
+        """The plan of a call with this key, which has somewhere to go; raises NotFound for what is not known here, and
+        Forbidden where no deployment may take the call.
+        """
+        plan = self.plan(alias, grant.environment, grant.regions)
+        if plan.steps:
+            return plan
+        if not plan.known:
+            known = self.meant(alias, grant.environment)
+            raise NotFound("model", alias, known=known, param="model", code="model_not_found")
+        why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
+        raise Forbidden(
+            f"No deployment of the model {alias!r} may take this call ({why}).",
+            mend="Ask for another model, or ask the operator for a deployment in an allowed region.",
+            code="no_deployment_allowed",
+            param="model",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ SMALL_P = 1e-4
 
 
 def p_text(p: SupportsFloat) -> str:
-    """`p = 0.029`, `p < 0.0001`; two digits that count, and three places near 0.05."""
+    """`p = 0.029`, `p < 0.0001`; two digits that count, three near 0.05."""
     found = float(p)
     if found < SMALL_P:
         return f"p < {SMALL_P:.4f}"
-    if found < 0.04:
-        return f"p = {found:.2g}"
-    return f"p = {found:.3f}" if found < 0.1 else f"p = {found:.2f}"
+    if found >= 0.1:
+        return f"p = {found:.2f}"
+    return f"p = {found:.3g}" if 0.045 <= found < 0.055 else f"p = {found:.2g}"
 
 
 def percent_text(rate: SupportsFloat) -> str:

@@ -12,7 +12,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tidegate.doors.http.gateway.bounds import HEAD, IDLE, Bounds, Refusal
+from tidegate.doors.http.bounds import HEAD, IDLE, Bounds, Refusal
 
 __all__ = ["BoundedConnection"]
 

@@ -53,20 +53,8 @@ class Choose:
                 code="model_not_allowed",
                 param="model",
             )
-        plan = call.plan = call.world.plan(alias, grant.environment, grant.regions)
         call.route = alias
-        if not plan.known:
-            raise NotFound(
-                "model", alias, known=call.world.meant(alias, grant.environment), param="model", code="model_not_found"
-            )
-        if not plan.steps:
-            why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
-            raise Forbidden(
-                f"No deployment of the model {alias!r} may take this call ({why}).",
-                mend="Ask for another model, or ask the operator for a deployment in an allowed region.",
-                code="no_deployment_allowed",
-                param="model",
-            )
+        plan = call.plan = call.world.allowed_plan(alias, grant)
         if not any(_path(self._places, one.deployment, "") is not None for one in plan.candidates):
             raise _not_served(call)
         return await inner(call)

@@ -3,12 +3,11 @@
 import time
 
 from tidegate.gateway import anthropic_errors
-from tidegate.gateway.bounds import used_of
+from tidegate.gateway.bounds import cost_of, used_of
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.gateway.openai_errors import error_event, error_reply, error_status
 from tidegate.gateway.ports import Journal, Meters
 from tidegate.kernel.errors import ProviderFailed, ProviderTimeout, TidegateError
-from tidegate.kernel.money import cost_nano_usd
 from tidegate.live.calls import CallRecord
 
 __all__ = ["Record"]
@@ -131,8 +130,7 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
     if usage is not None and deployment is not None:
         inputs, outputs, cached = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
         written = usage.cache_write_tokens
-        if call.endpoint.kind == "inference":  # images and audio have prices of their own, which we do not know
-            cost = cost_nano_usd(deployment.price, inputs, outputs, cached, written)
+        cost = cost_of(call)
     ttft_ms = tpot_ms = None
     if call.first_token_s is not None:
         ttft_ms = (call.first_token_s - call.started_s) * 1000

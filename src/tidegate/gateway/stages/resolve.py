@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.gateway.call import Call, Handler, Reply
-from tidegate.kernel.errors import Forbidden, Invalid, NotFound
+from tidegate.kernel.errors import Forbidden, Invalid
 from tidegate.live.assignment import assign
 from tidegate.live.plans import may_use
 from tidegate.live.snapshot import PromptVersion
@@ -62,7 +62,10 @@ class Resolve:
                 )
         if call.endpoint.name == "chat.completions":
             _decoded(payload, "messages", _LIST, "an array")
-        _plan(call, alias)
+        grant = call.grant
+        assert grant is not None
+        call.route = alias
+        call.plan = call.world.allowed_plan(alias, grant)
         return await inner(call)
 
     def _prompt(self, call: Call, asked: str) -> str:
@@ -191,24 +194,3 @@ def _differs(raw: msgspec.Raw, value: object) -> bool:
 
 def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
-
-
-def _plan(call: Call, alias: str) -> None:
-    grant = call.grant
-    assert grant is not None
-    plan = call.plan = call.world.plan(alias, grant.environment, grant.regions)
-    call.route = alias
-    if plan.steps:
-        return
-    world = call.world
-    if not plan.known:
-        raise NotFound(
-            "model", alias, known=world.meant(alias, grant.environment), param="model", code="model_not_found"
-        )
-    why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
-    raise Forbidden(
-        f"No deployment of the model {alias!r} may take this call ({why}).",
-        mend="Ask for another model, or ask the operator for a deployment in an allowed region.",
-        code="no_deployment_allowed",
-        param="model",
-    )

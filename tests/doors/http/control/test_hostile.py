@@ -12,10 +12,10 @@ import pytest
 from tests.support.control import ADMIN_TOKEN, make_workspace, running_control, settings_for
 from tests.support.http1 import Wire, get, post
 from tidegate.app.sockets import bind
+from tidegate.doors.http.bounds import Limits
 from tidegate.doors.http.control.connection import ControlConnection
 from tidegate.doors.http.control.routes import BASE
 from tidegate.doors.http.control.serve import make_server
-from tidegate.doors.http.gateway.bounds import Limits
 
 GOOD = get(f"{BASE}/whoami", key=ADMIN_TOKEN)
 START = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"

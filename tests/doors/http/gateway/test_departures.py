@@ -10,7 +10,7 @@ from tests.support.http1 import Wire, post
 from tests.support.scene import CHAT, Start
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import HANG, chat_events, chunk, event, events_of, stream
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 
 PATH = "/v1/chat/completions"
 STREAM = {**CHAT, "stream": True}

@@ -15,7 +15,7 @@ from tests.support.http1 import Wire, get, post
 from tests.support.scene import CHAT, Start, changed, snapshot_of
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import HANG, answer, chat, chat_events, events_of, stream
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 
 PATH = "/v1/chat/completions"
 STREAM = {**CHAT, "stream": True}

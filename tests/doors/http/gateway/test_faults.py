@@ -46,7 +46,7 @@ def test_a_fault_in_a_stream_cuts_it(gateway: RunningGateway, monkeypatch: pytes
 
 
 def test_a_fault_in_reading_is_400(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.doors.http.gateway.bounds.Bounds.check_head", broken)
+    monkeypatch.setattr("tidegate.doors.http.bounds.Bounds.check_head", broken)
     with Wire(gateway.port) as wire:
         assert wire.ask(get("/healthz")).status == 400
         assert wire.is_over()

@@ -14,7 +14,7 @@ from tests.support.http1 import Wire, chunked, get, post
 from tests.support.scene import CHAT, snapshot_of
 from tests.support.upstream import ScriptedUpstream
 from tidegate.app.gateway import Request
-from tidegate.doors.http.gateway.bounds import BODY, HEAD, IDLE, Limits, Refusal
+from tidegate.doors.http.bounds import BODY, HEAD, IDLE, Limits, Refusal
 from tidegate.doors.http.gateway.reading import Reader
 
 PATH = "/v1/chat/completions"

@@ -15,7 +15,7 @@ from tests.support.gateway import RunningGateway, until
 from tests.support.http1 import Wire, get, post
 from tests.support.scene import CHAT, snapshot_of
 from tests.support.upstream import ScriptedUpstream
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 
 PATH = "/v1/chat/completions"
 BODY = json.dumps(CHAT).encode()

@@ -10,7 +10,7 @@ from tests.support.http1 import Wire, chunked, get, post
 from tests.support.scene import CHAT, Start
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import HANG
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 
 PATH = "/v1/chat/completions"
 HASTY = Limits(head_s=0.2, body_s=0.2, idle_s=0.2, stall_s=0.3, linger_s=0.2, sweep_s=0.02)

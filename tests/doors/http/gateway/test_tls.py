@@ -24,7 +24,7 @@ from tests.support.scripted_model import scripted_model
 from tests.support.upstream import ScriptedUpstream
 from tests.support.wire import answer, chat, chat_events, stream
 from tidegate.doors.http import tls as tls_module
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 from tidegate.doors.http.tls import open_certificate
 from tidegate.kernel.errors import Invalid
 from tidegate.settings import Settings, load_settings

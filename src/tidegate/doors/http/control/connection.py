@@ -2,20 +2,17 @@
 without end, or nothing at all, costs neither memory nor a connection for ever.
 """
 
-import asyncio
 import logging
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 import msgspec
-from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-from uvicorn.server import ServerState
 
 from tidegate.doors.http.bounded import BoundedConnection
+from tidegate.doors.http.bounds import BODY, HEAD, Limits, Refusal
 from tidegate.doors.http.control.errors import ErrorBody, ErrorFields
-from tidegate.doors.http.gateway.bounds import BODY, HEAD, Limits, Refusal
 
 __all__ = ["LIMITS", "ControlConnection"]
 
@@ -28,16 +25,7 @@ class ControlConnection(BoundedConnection):
     """Between requests uvicorn's own timer for idle connections counts; before the first one there is `idle_s`."""
 
     limits = LIMITS
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._asked = False
+    _asked = False
 
     def on_headers_complete(self) -> None:
         hosts = [value for name, value in self.headers if name == b"host"]

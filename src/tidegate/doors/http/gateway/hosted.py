@@ -10,8 +10,8 @@ from uvicorn.server import ServerState
 
 from tidegate.app.gateway import Gateway
 from tidegate.doors.http.bounded import BoundedConnection
+from tidegate.doors.http.bounds import BODY, HEAD, HTTP_1_0, IDLE, Refusal
 from tidegate.doors.http.gateway.asgi import BREAK_OFF, GatewayApp, merged
-from tidegate.doors.http.gateway.bounds import BODY, HEAD, HTTP_1_0, IDLE, Refusal
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.replies import refusal
 

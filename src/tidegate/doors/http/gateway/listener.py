@@ -7,8 +7,8 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 from tidegate.app.gateway import Gateway
+from tidegate.doors.http.bounds import Limits
 from tidegate.doors.http.gateway.acceptor import Acceptor
-from tidegate.doors.http.gateway.bounds import Limits
 from tidegate.doors.http.tls import Certificate
 
 __all__ = ["Client", "Listener"]

@@ -6,7 +6,7 @@ from collections import deque
 from typing import cast
 
 from tidegate.app.gateway import Events, Reply, Request
-from tidegate.doors.http.gateway.bounds import BODY, HEAD, HTTP_1_0, IDLE, Refusal
+from tidegate.doors.http.bounds import BODY, HEAD, HTTP_1_0, IDLE, Refusal
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.reading import Reader
 from tidegate.doors.http.gateway.replies import (

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import httptools
 
 from tidegate.app.gateway import Request
-from tidegate.doors.http.gateway.bounds import HTTP_1_0, IDLE, Bounds, Limits, Refusal
+from tidegate.doors.http.bounds import HTTP_1_0, IDLE, Bounds, Limits, Refusal
 from tidegate.doors.http.gateway.replies import too_large
 
 __all__ = ["Reader", "Taker"]

@@ -12,7 +12,7 @@ import uvloop
 
 from tidegate.app.gateway import Gateway
 from tidegate.app.stores import open_stores
-from tidegate.doors.http.gateway.bounds import Limits
+from tidegate.doors.http.bounds import Limits
 from tidegate.doors.http.gateway.listener import Listener
 from tidegate.doors.http.gateway.raw import Connection
 from tidegate.doors.http.tls import open_certificate

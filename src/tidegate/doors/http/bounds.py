@@ -1,5 +1,5 @@
-"""How much, and for how long, the doors put up with: one set of limits, and the checks of a request's head that both
-doors make.
+"""How much, and for how long, the doors put up with: one set of limits, and the checks of a request's head that all of
+them make.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from bench.gateway.targets import upstream
-from bench.processes import BenchError, Cores, free_port, running, two_cores, until
+from bench.processes import BenchError, free_port, running, two_cores, until
 from bench.workspace import Workspace
 
 PROMPT = "support-answer"
@@ -65,15 +65,23 @@ def platform(run: Path, gateways: int) -> Iterator[Platform]:
     cores, upstream_port = two_cores(), free_port()
     with upstream(cores, upstream_port, run):
         workspace = _workspace(run, f"http://127.0.0.1:{upstream_port}/v1")
-        command = workspace.process("up", "--gateways", str(gateways))
-        with running(command, cores.measured) as supervisor:
-            _unpin(supervisor.pid, cores)
-            control_url = f"http://127.0.0.1:{workspace.env['TIDEGATE_CONTROL_PORT']}"
-            if not until(lambda: _ready(control_url), READY_S) or supervisor.poll() is not None:
-                raise BenchError(f"`tidegate up` is not ready: {command.log.read_text()[-400:]}")
+        with served(workspace, "--gateways", str(gateways)) as control_url:
             key = workspace.create_key("bench")
             workspace.run("release", "deploy", f"{PROMPT}@1.0.0", "--env", "production")
             yield Platform(workspace, int(workspace.env["TIDEGATE_GATEWAY_PORT"]), control_url, key, _token(workspace))
+
+
+@contextlib.contextmanager
+def served(workspace: Workspace, *options: str) -> Iterator[str]:
+    """`tidegate up` on both cores, as on a small machine, until leaving; yields control's URL once it is ready."""
+    cores = two_cores()
+    command = workspace.process("up", *options)
+    with running(command, cores.measured) as supervisor:
+        os.sched_setaffinity(supervisor.pid, {cores.measured, cores.load})
+        control_url = f"http://127.0.0.1:{workspace.env['TIDEGATE_CONTROL_PORT']}"
+        if not until(lambda: _ready(control_url), READY_S) or supervisor.poll() is not None:
+            raise BenchError(f"`tidegate up` is not ready: {command.log.read_text()[-400:]}")
+        yield control_url
 
 
 def _workspace(run: Path, upstream_url: str) -> Workspace:
@@ -83,11 +91,6 @@ def _workspace(run: Path, upstream_url: str) -> Workspace:
     workspace = Workspace(folder, env)
     workspace.run("init", ".", "--model", upstream_url, "--model-name", "gpt-4o-mini")
     return workspace
-
-
-def _unpin(pid: int, cores: Cores) -> None:
-    """Four gateways, control and the load share both cores, as they would on a small machine."""
-    os.sched_setaffinity(pid, {cores.measured, cores.load})
 
 
 def _ready(control_url: str) -> bool:

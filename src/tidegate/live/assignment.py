@@ -1,13 +1,21 @@
 """Assignment of units to arms: the same unit always gets the same arm, and a growing arm only ever gains units."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 
-from tidegate.live.snapshot import Arm
+import msgspec
 
-__all__ = ["BUCKETS", "assign", "bucket"]
+__all__ = ["BUCKETS", "Arm", "assign", "bucket", "draw"]
 
 BUCKETS = 10_000
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """A version and its share of the units, in basis points of 10,000."""
+
+    version: str
+    weight_bp: int
 
 
 def bucket(salt: str, unit: str) -> int:
@@ -32,3 +40,21 @@ def assign(arms: Sequence[Arm], salt: str, unit: str) -> str:
         if position < edge:
             return arm.version
     return arms[-1].version
+
+
+def draw(names: Sequence[str], weights: Sequence[int], salt: str, unit: str) -> int:
+    """Return the number of the name that the unit falls to, by weighted rendezvous: name i scores -ln(u_i) / weight_i
+    with u_i in (0, 1] from the first 8 bytes of SHA-256 over `salt 0x1f name 0x1f unit`, and the lowest score wins.
+
+    P(i) = weight_i / sum of weights, exactly as good as the hash. However many arms there are: when one weight grows,
+    units move only to that arm, and when one shrinks, only from it; the order of names does not matter. At least one
+    weight is above 0; a weight of 0 is never drawn. Thaler & Ravishankar 1998, doi:10.1109/90.663936.
+    """
+    best, lowest = 0, math.inf
+    for at, (name, weight) in enumerate(zip(names, weights, strict=True)):
+        if weight > 0:
+            digest = hashlib.sha256(f"{salt}\x1f{name}\x1f{unit}".encode()).digest()
+            score = -math.log((int.from_bytes(digest[:8], "big") + 1) / 2**64) / weight
+            if score < lowest:
+                best, lowest = at, score
+    return best

@@ -23,6 +23,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     `attempts` counts the requests made to upstreams, `trace` tells them in order (`name:outcome` joined by ` > `), for
     `tidegate route explain`. `bound_nano_usd` is what was reserved.
 
+    A call in an experiment carries `experiment_id`, its `variant`, the unit that was assigned (`experiment_unit`) and
+    the `propensity`: the probability with which the unit had to get this variant.
+
     `gateway_id` names one life of one gateway process and `seq` counts its records from 1 without a hole: a hole that
     is seen later is a record that was lost.
     """
@@ -64,3 +67,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
     region: str | None = None
     shadow_of: str | None = None
+    experiment_id: str | None = None
+    variant: str | None = None
+    experiment_unit: str | None = None
+    propensity: float | None = None

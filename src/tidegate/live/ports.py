@@ -8,9 +8,10 @@ from typing import Protocol
 import msgspec
 
 from tidegate.live.calls import CallRecord
+from tidegate.live.feedback import Feedback
 from tidegate.live.snapshot import Snapshot
 
-__all__ = ["Board", "Content", "Contents", "Counters", "Line", "Records", "Standing"]
+__all__ = ["Board", "Content", "Contents", "Counters", "Feedbacks", "Line", "Records", "Standing"]
 
 
 class Board(Protocol):
@@ -130,6 +131,20 @@ class Contents(Protocol):
 
     async def put(self, batch: Sequence[Content]) -> None:
         """Store the batch, sealed under the master key; a call_id that is there already is not doubled. Raises
+        Unavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...
+
+
+class Feedbacks(Protocol):
+    """Where the gateway leaves feedback."""
+
+    async def put(self, batch: Sequence[Feedback]) -> None:
+        """Store the batch, committed on return; a feedback_id that is there already is not doubled. Raises
         Unavailable.
         """
         ...

@@ -11,6 +11,8 @@ import msgspec
 
 from tidegate.kernel.errors import Invalid
 from tidegate.kernel.money import Price
+from tidegate.live.assignment import Arm
+from tidegate.live.experiments import LiveExperiment
 
 __all__ = [
     "ANY",
@@ -215,13 +217,6 @@ class PromptVersion(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, object] = {}
 
 
-class Arm(msgspec.Struct, frozen=True):
-    """A version and its share of the units, in basis points of 10,000."""
-
-    version: str
-    weight_bp: int
-
-
 class LiveRelease(msgspec.Struct, frozen=True, kw_only=True):
     """What is live of one prompt in one environment."""
 
@@ -237,7 +232,7 @@ class LiveRelease(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every call. `default_max_output_tokens` bounds a call that gave no bound itself, where a budget or
     a limit on tokens needs one. With `allowed_hosts`, no other host is ever called as an upstream.
-    Content that routes keep goes after `content_retention_days`.
+    Content that routes keep goes after `content_retention_days`. `holdout_bp` of 10,000 units are in no experiment.
     """
 
     max_body_bytes: int = 10 * 1024 * 1024
@@ -247,11 +242,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     content_retention_days: int = 30
+    holdout_bp: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The whole world, as the gateway sees it. Keyed by: keys[secret hash], deployments[name], routes[alias],
-    sealed[secret's name], prompts[name][version], releases[environment][prompt]."""
+    sealed[secret's name], prompts[name][version], releases[environment][prompt],
+    experiments[environment][subject]: those that run there, in the order of their start.
+    """
 
     schema: int = SCHEMA
     generation: int = 0
@@ -264,6 +262,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     sealed: dict[str, Sealed] = {}
     prompts: dict[str, dict[str, PromptVersion]] = {}
     releases: dict[str, dict[str, LiveRelease]] = {}
+    experiments: dict[str, dict[str, tuple[LiveExperiment, ...]]] = {}
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")

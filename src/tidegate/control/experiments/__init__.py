@@ -1,0 +1,1 @@
+"""Experiments: what is compared, who sees what, what was found, and the decision that holds."""

@@ -3,7 +3,9 @@
 # tests touch files
 
 import gzip
+import sqlite3
 from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,7 @@ async def test_from_any_dialect_to_any_other(place: Place, tmp_path: Path, sourc
     file = tmp_path / "backup.tar.gz"
     manifest = await backup(here, file, calls=True)
     assert (manifest.dialect, manifest.schema) == (source, schema.head())
-    assert manifest.tables["calls"].rows == 3
+    assert manifest.tables["calls"].rows == manifest.tables["feedback"].rows == 3
     assert manifest.tables["api_keys"].rows == 3
     await restore(there, file, force=False)
     after = without_the_restore(await world(there))
@@ -104,9 +106,22 @@ async def test_calls_stay_as_they_are_unless_the_backup_has_them(place: Place, t
     settings = place("sqlite", "here")
     await settle(settings)
     file = tmp_path / "backup.tar.gz"
-    assert "calls" not in (await backup(settings, file, calls=False)).tables
+    assert {"calls", "feedback"}.isdisjoint((await backup(settings, file, calls=False)).tables)
     await restore(settings, file, force=True)
-    assert len((await world(settings))["calls"]) == 3
+    after = await world(settings)
+    assert (len(after["calls"]), len(after["feedback"])) == (3, 3)
+
+
+async def test_a_backup_of_before_there_was_feedback_leaves_it_as_it_is(place: Place, tmp_path: Path) -> None:
+    old, settings = place("sqlite", "old"), place("sqlite", "here")
+    await settle(old)
+    await settle(settings)
+    with closing(sqlite3.connect(old.calls_db_file)) as db:
+        db.execute("DROP TABLE feedback")
+    file = tmp_path / "backup.tar.gz"
+    assert "feedback" not in (await backup(old, file, calls=True)).tables
+    await restore(settings, file, force=True)
+    assert len((await world(settings))["feedback"]) == 3
 
 
 async def test_a_backup_is_taken_while_tidegate_works(place: Place, tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ def test_readiness_tells_of_records_and_calls(gateway: RunningGateway) -> None:
         "control_database": "ok",
         "records": "ok",
         "records_waiting": 0,
+        "feedback": "ok",
         "limits": "ok",
         "in_flight": 0,
     }

@@ -78,6 +78,14 @@ def test_a_deploy_and_a_rollback_are_seen_at_once(gateway: RunningGateway) -> No
             assert time.monotonic() - began < 1.0
 
 
+def test_changes_are_followed_though_the_first_was_asked_for_by_hand(gateway: RunningGateway) -> None:
+    with Client(gateway.url, KEY) as client:
+        assert client.refresh() == 1
+        assert client.prompt("faq", {"question": "?"}).version == "1.0.0"
+        gateway.push(snapshot(2, ALL_NEW))
+        until(lambda: client.prompt("faq", {"question": "?"}).version == "1.1.0")
+
+
 def test_the_last_good_version_serves_while_the_gateway_is_away_and_says_so(tmp_path: Path) -> None:
     with RunningGateway(snapshot(1, ALL_OLD), tmp_path) as gateway:
         client = Client(gateway.url, KEY, stale_after_s=0.05, timeout_s=0.5)

@@ -12,6 +12,7 @@ import uvloop
 
 from tidegate.adapters.memory.contents import MemoryContents
 from tidegate.adapters.memory.counters import MemoryCounters
+from tidegate.adapters.memory.feedbacks import MemoryFeedbacks
 from tidegate.app.gateway import Gateway
 from tidegate.app.sockets import bind
 from tidegate.app.stores import Stores
@@ -119,6 +120,7 @@ class RunningGateway:
         self.records = MemoryRecords()
         self.counters = MemoryCounters()
         self.contents: Contents = MemoryContents()  # a test may put another in its place before it begins
+        self.feedbacks = MemoryFeedbacks()
         self.port = 0
         self._given = snapshot
         cert, key = map(str, tls) if tls else ("", "")
@@ -209,7 +211,7 @@ class RunningGateway:
         self._told = asyncio.Event()
         self.board = MemoryBoard(*([self._given] if self._given else []))
         self.board.fault = self._board_fault
-        stores = Stores(self.board, self.records, self.counters, self.contents)
+        stores = Stores(self.board, self.records, self.counters, self.contents, self.feedbacks)
         self.gateway = Gateway(self._settings, stores, self._environ)
         await self.gateway.start()
         sock = bind("127.0.0.1", 0)

@@ -13,6 +13,7 @@ from tests.support.databases import migrated_bytes
 from tidegate.adapters.postgres.records import PostgresRecords
 from tidegate.adapters.sqlite.records import SqliteRecords
 from tidegate.app.databases import migrate, open_calls, open_database, unpack_calls
+from tidegate.app.stores import open_feedbacks
 from tidegate.control.identity import store
 from tidegate.control.identity.model import SYSTEM, KeySpec
 from tidegate.control.identity.service import Identity
@@ -20,6 +21,7 @@ from tidegate.jobs.database import Tx
 from tidegate.jobs.outbox import enqueue
 from tidegate.jobs.snapshots import add_snapshot, newest_generation
 from tidegate.live.calls import CallRecord
+from tidegate.live.feedback import Feedback
 from tidegate.live.snapshot import Snapshot, encode_snapshot
 from tidegate.settings import Settings
 
@@ -68,7 +70,24 @@ async def settle(settings: Settings, *, keys: int = 3) -> None:
     records = PostgresRecords(settings.database_url) if settings.is_postgres else SqliteRecords(settings.calls_db_file)
     await records.append([call(1, stream=True), call(2, cost_nano_usd=2**60, ttft_ms=0.1), call(3, tags={"a": "b"})])
     await records.close()
+    feedbacks = open_feedbacks(settings)
+    await feedbacks.put([feedback(1), feedback(2, value=0.1), feedback(1, name="tone", value=-1e300)])
+    await feedbacks.close()
     await unpack_calls(settings)
+
+
+def feedback(number: int, **more: Any) -> Feedback:
+    """A score of one call."""
+    values: dict[str, Any] = {
+        "feedback_id": f"fb_{number}",
+        "call_id": f"call_{number}",
+        "name": "resolved",
+        "value": 1.0,
+        "at_ms": 2**53 + 1,
+        "environment": "production",
+        "key_id": "key_1",
+    }
+    return Feedback(**(values | more))
 
 
 def call(seq: int, **more: Any) -> CallRecord:
@@ -86,6 +105,8 @@ def call(seq: int, **more: Any) -> CallRecord:
     )
 
 
+LOG = ("calls", "feedback")
+"""The tables of the calls' store."""
 UNPACKED = ("call_batches", "call_batches_unread")
 """What lies in front of `calls`: empty once it is unpacked."""
 
@@ -98,7 +119,7 @@ async def world(settings: Settings) -> World:
             metadata = sa.MetaData()
             await tx.run_sync(metadata.reflect)
             for table in metadata.sorted_tables:
-                if table.name not in UNPACKED and (table.name == "calls") is only_calls:
+                if table.name not in UNPACKED and (table.name in LOG) is only_calls:
                     rows = await tx.execute(sa.select(table).order_by(*table.primary_key.columns))
                     found[table.name] = [dict(row) for row in rows.mappings()]
         await database.close()

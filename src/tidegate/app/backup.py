@@ -27,11 +27,15 @@ from tidegate.settings import Settings
 __all__ = ["backup", "restore"]
 
 CALLS = "calls"
+LOG = (CALLS, "feedback")
+"""The tables of the calls' store."""
 BATCH = 1000
+Places = dict[str, tuple[AsyncConnection, sa.Table]]
 
 
 async def backup(settings: Settings, out: Path, *, calls: bool) -> Manifest:
-    """Write one consistent view of the control database, and of the call records if asked, to a new file.
+    """Write one consistent view of the control database, and of the call log (records and feedback) if asked, to a new
+    file.
 
     Works while Tidegate runs, and before a pending migration. Raises Unavailable, Conflict (the file exists).
     """
@@ -60,7 +64,7 @@ async def restore(settings: Settings, file: Path, *, force: bool) -> Manifest:
     """Make the database what it was in the backup, in one transaction, then bring the schema up to date.
 
     The file is checked whole before anything is touched. Gateways take the restored state over at once: it gets
-    a generation above every one they may have seen. Call records are replaced only if the backup holds some.
+    a generation above every one they may have seen. The call log is replaced only as far as the backup holds it.
     Raises Invalid (damaged, or of a newer version), Conflict (control runs; not empty and not `force`).
     """
     manifest = verified(file)
@@ -73,13 +77,15 @@ async def restore(settings: Settings, file: Path, *, force: bool) -> Manifest:
         now_ms = await database.now_ms(tx)
         at = check_known(await tx.run_sync(schema.current))
         async with AsyncExitStack() as stack:
-            calls_tx = await _calls_transaction(settings, tx, stack) if CALLS in manifest.tables else None
+            log: Places = {}
+            if CALLS in manifest.tables:
+                log = await _log(await _calls_transaction(settings, tx, stack), manifest)
             if at is not None:
                 await _check_idle(tx, now_ms)
-            await _check_free(tx, calls_tx, at, force=force)
+            await _check_free(tx, log, at, force=force)
             leases, floor = await _survivors(tx, at)
             await _rebuild(tx, at, manifest.schema)
-            await _load(tx, calls_tx, file, manifest)
+            await _load(tx, log, file, manifest)
             await tx.run_sync(schema.upgrade)
             if leases:
                 await tx.execute(sa.insert(LEASES), leases)
@@ -127,9 +133,9 @@ async def _dump_calls(settings: Settings, archive: ArchiveWriter) -> None:
     if not settings.is_postgres and not settings.calls_db_file.exists():  # a stat, once
         return
     async with _opened(open_calls(settings)) as database, database.read() as tx:
-        if await tx.run_sync(lambda connection: sa.inspect(connection).has_table(CALLS)):
-            for table in await _reflect(tx, (CALLS,)):
-                await _dump(tx, table, archive)
+        there = await tx.run_sync(lambda connection: sa.inspect(connection).get_table_names())
+        for table in await _reflect(tx, [name for name in LOG if name in there]):
+            await _dump(tx, table, archive)
 
 
 def _check_readable(manifest: Manifest, file: Path) -> None:
@@ -139,7 +145,7 @@ def _check_readable(manifest: Manifest, file: Path) -> None:
             mend="Restore it with the version that made it, or a newer one.",
             code="backup_newer",
         )
-    strange = sorted(manifest.tables.keys() - {*_remembered(manifest.schema), CALLS})
+    strange = sorted(manifest.tables.keys() - {*_remembered(manifest.schema), *LOG})
     if strange:
         raise Invalid(
             f"The backup {file} holds a table {strange[0]!r} that its schema {manifest.schema} does not have.",
@@ -158,14 +164,11 @@ async def _check_idle(tx: AsyncConnection, now_ms: int) -> None:
         )
 
 
-async def _check_free(tx: AsyncConnection, calls_tx: AsyncConnection | None, at: str | None, *, force: bool) -> None:
+async def _check_free(tx: AsyncConnection, log: Places, at: str | None, *, force: bool) -> None:
     if force:
         return
     mine = await _reflect(tx, _remembered(at)) if at is not None else []
-    found = [(tx, table) for table in mine]
-    if calls_tx is not None:
-        found += [(calls_tx, table) for table in await _reflect(calls_tx, (CALLS,))]
-    for connection, table in found:
+    for connection, table in (*((tx, table) for table in mine), *log.values()):
         if (await connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1))).first() is not None:
             raise Conflict(
                 f"The database is not empty: {table.name} has rows.",
@@ -199,12 +202,16 @@ async def _calls_transaction(settings: Settings, tx: AsyncConnection, stack: Asy
     return await stack.enter_async_context(database.write())
 
 
-async def _load(tx: AsyncConnection, calls_tx: AsyncConnection | None, file: Path, manifest: Manifest) -> None:
-    places = {table.name: (tx, table) for table in await _reflect(tx, _remembered(manifest.schema))}
-    if calls_tx is not None:
-        for table in await _reflect(calls_tx, (CALLS,)):
-            places[CALLS] = (calls_tx, table)
-            await calls_tx.execute(sa.delete(table))
+async def _log(calls_tx: AsyncConnection, manifest: Manifest) -> Places:
+    """The tables of the call log that the backup holds, by name."""
+    tables = await _reflect(calls_tx, [name for name in LOG if name in manifest.tables])
+    return {str(table.name): (calls_tx, table) for table in tables}
+
+
+async def _load(tx: AsyncConnection, log: Places, file: Path, manifest: Manifest) -> None:
+    places = {str(table.name): (tx, table) for table in await _reflect(tx, _remembered(manifest.schema))} | log
+    for connection, table in log.values():
+        await connection.execute(sa.delete(table))
     for name, rows in parts(file, manifest):
         connection, table = places[name]
         columns = manifest.tables[name].columns

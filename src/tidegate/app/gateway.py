@@ -25,6 +25,7 @@ from tidegate.gateway.dialects.messages.dialect import CountTokensDialect, Messa
 from tidegate.gateway.dialects.responses.dialect import ResponsesDialect
 from tidegate.gateway.endpoints import find_endpoint
 from tidegate.gateway.events import Events
+from tidegate.gateway.feedback import FeedbackLog
 from tidegate.gateway.journal import Journal
 from tidegate.gateway.ledger.ledger import Ledger
 from tidegate.gateway.meters import Meters
@@ -43,6 +44,7 @@ from tidegate.gateway.providers.vertex.provider import VertexProvider
 from tidegate.gateway.routing.probes import Probes
 from tidegate.gateway.shadows import Shadows, shadow_rules
 from tidegate.gateway.stages.admit import Admit
+from tidegate.gateway.stages.feedback import TakeFeedback
 from tidegate.gateway.stages.identify import Identify
 from tidegate.gateway.stages.keep import Keep
 from tidegate.gateway.stages.listing import Listing
@@ -98,6 +100,7 @@ class Gateway:
         self.journal = Journal(stores.records, self.gateway_id, lambda: self.policy.record_flush_ms)
         self.ledger = Ledger(stores.counters, self.gateway_id)
         self.contents = ContentLog(stores.contents)
+        self.feedback = FeedbackLog(stores.feedbacks)
         keep = Keep(self.contents)
         self._pool = Pool(asyncio.get_running_loop())
         self._targets = Targets(self._providers, Opener(settings, environ), self._pool)
@@ -111,6 +114,7 @@ class Gateway:
         self._handlers = {
             "inference": fold((*first, Resolve(), Admit(self.ledger), Shadow(self.shadows), keep, self._send)),
             "passthrough": fold((*first, Choose(places), Admit(self.ledger), pass_on)),
+            "feedback": fold((*first, TakeFeedback(self.feedback))),
             "listing": fold((*first, Listing())),
         }
         self._operations = {"/healthz": self._health, "/readyz": self._ready, "/metrics": self._metrics}
@@ -193,6 +197,7 @@ class Gateway:
         await self._pool.close()
         await self.journal.close()
         await self.contents.close()
+        await self.feedback.close()
         await self.ledger.stop()
         await self._board.close()
         self._write_metrics()
@@ -230,6 +235,7 @@ class Gateway:
             "control_database": self._board.fault or "ok",
             "records": self.journal.store_error or "ok",
             "records_waiting": self.journal.waiting,
+            "feedback": self.feedback.fault or "ok",
             "limits": self.ledger.fault or "ok",
             "in_flight": self.meters.in_flight,
         }

@@ -6,27 +6,31 @@ from typing import NamedTuple
 from tidegate.adapters.sqlite.board import SqliteBoard
 from tidegate.adapters.sqlite.contents import SqliteContents
 from tidegate.adapters.sqlite.counters import SqliteCounters
+from tidegate.adapters.sqlite.feedbacks import SqliteFeedbacks
 from tidegate.adapters.sqlite.records import SqliteRecords
 from tidegate.app.secrets import open_content_seals
-from tidegate.live.ports import Board, Contents, Counters, Records
+from tidegate.live.ports import Board, Contents, Counters, Feedbacks, Records
 from tidegate.settings import Settings
 
-__all__ = ["Stores", "open_board", "open_contents", "open_counters", "open_records", "open_stores"]
+__all__ = ["Stores", "open_board", "open_contents", "open_counters", "open_feedbacks", "open_records", "open_stores"]
 
 
 class Stores(NamedTuple):
-    """What one gateway process reads from and writes to; without `contents`, no content is kept."""
+    """What one gateway process reads from and writes to; without `contents`, no content is kept, and without
+    `feedbacks`, no feedback taken.
+    """
 
     board: Board
     records: Records
     counters: Counters
     contents: Contents | None = None
+    feedbacks: Feedbacks | None = None
 
 
 def open_stores(settings: Settings, environ: Mapping[str, str]) -> Stores:
     """All stores of the workspace."""
-    contents = open_contents(settings, environ)
-    return Stores(open_board(settings), open_records(settings), open_counters(settings), contents)
+    contents, feedbacks = open_contents(settings, environ), open_feedbacks(settings)
+    return Stores(open_board(settings), open_records(settings), open_counters(settings), contents, feedbacks)
 
 
 def open_board(settings: Settings) -> Board:
@@ -67,3 +71,12 @@ def open_contents(settings: Settings, environ: Mapping[str, str]) -> Contents:
 
         return PostgresContents(settings.database_url, lambda: open_content_seals(settings, environ))
     return SqliteContents(settings.contents_db_file, lambda: open_content_seals(settings, environ))
+
+
+def open_feedbacks(settings: Settings) -> Feedbacks:
+    """Where the workspace's feedback goes: beside the call records."""
+    if settings.is_postgres:
+        from tidegate.adapters.postgres.feedbacks import PostgresFeedbacks  # noqa: PLC0415  # lazy: costs memory
+
+        return PostgresFeedbacks(settings.database_url)
+    return SqliteFeedbacks(settings.calls_db_file)

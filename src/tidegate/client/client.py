@@ -15,14 +15,16 @@ import msgspec
 from tidegate.client.copy import LocalCopy, load_copy, save_copy
 from tidegate.client.prompt import RenderedPrompt
 from tidegate.client.wire import Answer, Line
-from tidegate.kernel.errors import NotFound, TidegateError, Unauthenticated, Unavailable
+from tidegate.kernel.errors import Invalid, NotFound, TidegateError, Unauthenticated, Unavailable
 from tidegate.live.assignment import assign
-from tidegate.live.prompts import LivePrompts
+from tidegate.live.experiments import Enrolment, Seen, enrol
+from tidegate.live.prompts import LivePrompt, LivePrompts
 
 __all__ = ["Client"]
 
 WAIT_S = 25
 RETRY_S = (0.2, 10.0)
+FEEDBACK_TRIES = 3
 
 
 class Client:
@@ -60,15 +62,23 @@ class Client:
         self._follower: threading.Thread | None = None
 
     def prompt(
-        self, name: str, variables: Mapping[str, object] | None = None, *, unit: str | None = None
+        self,
+        name: str,
+        variables: Mapping[str, object] | None = None,
+        *,
+        unit: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> RenderedPrompt:
         """Render what is live of `name`. `unit` (a user, a session) keeps its version while a release is split
-        between versions.
+        between versions, and gets the variant that the gateway gives it while an experiment runs with this prompt;
+        `tags` are those that an experiment's segment may ask for.
 
         Raises NotFound (nearest names in the message), InvalidVariables, Unauthenticated or Forbidden, and
         Unavailable when nothing was ever fetched and the gateway cannot be reached.
         """
-        copy = self._copy or self._first()
+        copy = self._copy
+        if copy is None or self._follower is None:
+            copy = self._first()
         live = copy.live
         found = live.prompts.get(name)
         if found is None:
@@ -79,12 +89,14 @@ class Client:
                 mend=f"Nothing of that name is live in {live.environment} for this key.",
             )
         release = found.release
-        version = found.versions[assign(release.arms, release.salt, unit or random.randbytes(8).hex())]
+        taken = _enrolled(found, Seen("", unit, tags or {}, ""), live.holdout_bp)
+        number = taken.variant.version if taken else None
+        version = found.versions[number or assign(release.arms, release.salt, unit or random.randbytes(8).hex())]
         rendered = copy.compiled(version.content_hash).render(variables or {})
         return RenderedPrompt(
             name=name,
             version=version.version,
-            model=version.model,
+            model=(taken.variant.model if taken else None) or version.model,
             messages=rendered.messages,
             text=rendered.text,
             settings=dict(version.sampling),
@@ -92,7 +104,29 @@ class Client:
             environment=live.environment,
             generation=live.generation,
             stale=time.monotonic() - self._heard_at > self._stale_after_s,
+            experiment=f"{taken.experiment.name}/{taken.variant.name}" if taken else None,
         )
+
+    def feedback(self, call_id: str, name: str, value: float) -> str:
+        """Give a score to a call that went through the gateway; `call_id` is what its reply had in x-request-id (for
+        OpenAI's client, `_request_id`). True and False are 1 and 0. Returns the feedback's id, once it is stored.
+
+        Tried three times while the gateway is away, and stored once all the same. Raises
+        Invalid, Unauthenticated (the key needs the scope `inference`), and Unavailable.
+        """
+        headers = {"Authorization": self._authorization, "Idempotency-Key": random.randbytes(16).hex()}
+        body = msgspec.json.encode({"call_id": call_id, "name": name, "value": value})
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                answer = self._line.post("/v1/feedback", headers, self._timeout_s, body)
+                if answer.status == HTTPStatus.OK:
+                    return str(msgspec.json.decode(answer.body)["feedback_id"])
+                raise _refusal(answer)
+            except Unavailable:
+                if tries == FEEDBACK_TRIES or self._closed.wait(RETRY_S[0]):
+                    raise
 
     def refresh(self) -> int:
         """Ask the gateway now; returns the generation that is held. Raises what `prompt` raises on its first call."""
@@ -157,6 +191,12 @@ class Client:
                 pause_s = min(pause_s * 2, RETRY_S[1])
 
 
+def _enrolled(found: LivePrompt, seen: Seen, holdout_bp: int) -> Enrolment | None:
+    """The first of the prompt's experiments that takes the unit, as in the gateway."""
+    taken = (enrol(experiment, seen, holdout_bp) for experiment in found.experiments)
+    return next((one for one in taken if one is not None), None)
+
+
 def _refusal(answer: Answer) -> TidegateError:
     try:
         error = msgspec.json.decode(answer.body)["error"]
@@ -165,4 +205,6 @@ def _refusal(answer: Answer) -> TidegateError:
         message, code = f"The gateway answered {answer.status}.", "unavailable"
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Unauthenticated(message, code=code)
+    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        return Invalid(message, code=code)
     return Unavailable(message, code=code)

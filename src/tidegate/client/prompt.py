@@ -13,7 +13,8 @@ class RenderedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     `messages` for a chat prompt, `text` for a text prompt, the other is None. `settings` are request fields in
     OpenAI's names (temperature, max_tokens, stop, ...). `model` is the alias or id that the version names. `version`,
     `release_id` and `generation` tell exactly what was live; `stale` is True when the gateway has not been heard from
-    for longer than the client's `stale_after_s`.
+    for longer than the client's `stale_after_s`. `experiment` is NAME/VARIANT when the unit is in one with this prompt:
+    it decided then, and not the release.
     """
 
     name: str
@@ -26,3 +27,4 @@ class RenderedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     generation: int
     stale: bool
+    experiment: str | None = None

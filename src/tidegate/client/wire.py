@@ -1,4 +1,4 @@
-"""One GET to the gateway, which can be broken off from another thread: what a held-open request needs."""
+"""One request to the gateway, which can be broken off from another thread: what a held-open one needs."""
 
 import contextlib
 import http.client
@@ -22,7 +22,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Line:
-    """Where the gateway is. `get` may be called by several threads at once; `cut` ends all that are under way."""
+    """Where the gateway is. `get` and `post` may be called by several threads at once; `cut` ends all that are under
+    way.
+    """
 
     def __init__(self, base_url: str) -> None:
         parts = urlsplit(base_url)
@@ -39,13 +41,28 @@ class Line:
 
     def get(self, path: str, headers: Mapping[str, str], timeout_s: float) -> Answer:
         """Ask once over a connection of its own; raises Unavailable."""
+        return self._ask("GET", path, headers, timeout_s, None)
+
+    def post(self, path: str, headers: Mapping[str, str], timeout_s: float, body: bytes) -> Answer:
+        """Send JSON once over a connection of its own; raises Unavailable."""
+        return self._ask("POST", path, {"Content-Type": "application/json", **headers}, timeout_s, body)
+
+    def cut(self) -> None:
+        """Break off what is under way and refuse what comes."""
+        self._cut = True
+        for connection in list(self._open):
+            if connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], timeout_s: float, body: bytes | None) -> Answer:
         connection = self._connection(timeout_s)
         self._open.add(connection)
         try:
             connection.connect()
             if self._cut:  # asked after the socket is there: `cut` sets its mark before it looks for sockets
                 raise OSError("the client is closed")
-            connection.request("GET", self._base + path, headers=dict(headers))
+            connection.request(method, self._base + path, body, dict(headers))
             response = connection.getresponse()
             return Answer(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:
@@ -56,14 +73,6 @@ class Line:
         finally:
             self._open.discard(connection)
             connection.close()
-
-    def cut(self) -> None:
-        """Break off what is under way and refuse what comes."""
-        self._cut = True
-        for connection in list(self._open):
-            if connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._tls is not None:

@@ -12,6 +12,7 @@ from tidegate.gateway.endpoints import Endpoint
 from tidegate.gateway.events import Events
 from tidegate.kernel.errors import TidegateError
 from tidegate.kernel.ids import IdSource
+from tidegate.live.experiments import Enrolment
 from tidegate.live.plans import Plan
 from tidegate.live.snapshot import Deployment, KeyGrant
 
@@ -91,9 +92,10 @@ class Call:
     learn.
 
     `payload` holds the body's fields in the words of the endpoint that was asked. `plan` (resolve) says where the call
-    may go, `deployment` (send) where it went; `trace` gathers one word for each attempt. `hold` (admit) is what was
-    reserved for it; whoever ends the call settles it. `unsure` counts the attempts that failed and may be billed all
-    the same. `shadowed`: a copy for a candidate may follow. `reply_headers` go onto the reply, whatever becomes of it.
+    may go, `enrolment` its place in an experiment, `deployment` (send) where it went; `trace` gathers one word for each
+    attempt. `hold` (admit) is what was reserved for it; whoever ends the call settles it. `unsure` counts the attempts
+    that failed and may be billed all the same. `shadowed`: a copy for a candidate may follow. `reply_headers` go onto
+    the reply, whatever becomes of it.
     """
 
     __slots__ = (
@@ -104,6 +106,7 @@ class Call:
         "deployment",
         "ending",
         "endpoint",
+        "enrolment",
         "error_code",
         "extended",
         "finish_reason",
@@ -156,6 +159,7 @@ class Call:
         self.prompt: str | None = None
         self.prompt_version: str | None = None
         self.release_id: str | None = None
+        self.enrolment: Enrolment | None = None
         self.route: str | None = None
         self.plan: Plan | None = None
         self.deployment: Deployment | None = None

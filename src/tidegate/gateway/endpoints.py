@@ -10,8 +10,8 @@ __all__ = ["ENDPOINTS", "Endpoint", "find_endpoint"]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One served path. `kind` is `inference` (recorded, sent upstream), `passthrough` (recorded, passed on as it is) or
-    `listing` (answered from the Snapshot).
+    """One served path. `kind` is `inference` (recorded, sent upstream), `passthrough` (recorded, passed on as it is),
+    `feedback` (scores for a call, stored; itself no call) or `listing` (answered from the Snapshot).
 
     `upstream_path` is joined to a deployment's base URL; `required` are the fields without which the upstream cannot
     begin; `streams` when it may answer with events; `family` is whose shape its errors have; `output_fields` bound the
@@ -101,6 +101,7 @@ ENDPOINTS = (
     _passed("batches.list", "/batches", "GET", names_model=False),
     _passed("batches.get", "/batches/{id}", "GET", names_model=False),
     _passed("batches.cancel", "/batches/{id}/cancel", names_model=False),
+    Endpoint("feedback", "POST", "/v1/feedback", kind="feedback"),
     Endpoint("models", "GET", "/v1/models", kind="listing"),
     Endpoint("model", "GET", "/v1/models/{name}", kind="listing"),
     Endpoint("prompts", "GET", "/v1/prompts", kind="listing", scope="prompts"),

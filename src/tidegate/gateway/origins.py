@@ -20,7 +20,15 @@ METHODS = b"GET, HEAD, POST"
 REMEMBERED_S = b"600"
 VARY = (b"vary", b"origin")
 ASKABLE = frozenset(
-    {b"accept", b"anthropic-beta", b"anthropic-version", b"authorization", b"content-type", b"x-api-key"}
+    {
+        b"accept",
+        b"anthropic-beta",
+        b"anthropic-version",
+        b"authorization",
+        b"content-type",
+        b"idempotency-key",
+        b"x-api-key",
+    }
 )
 ASKABLE_FAMILIES = (b"anthropic-dangerous-", b"openai-", b"x-stainless-", b"x-tidegate-")
 READABLE = frozenset({b"retry-after", b"x-request-id", b"x-should-retry"})

@@ -10,6 +10,7 @@ import msgspec
 from tidegate.gateway.call import Call
 from tidegate.gateway.upstream.target import Target
 from tidegate.live.calls import CallRecord
+from tidegate.live.feedback import Feedback
 from tidegate.live.ports import Content
 from tidegate.live.snapshot import LimitRule
 
@@ -18,6 +19,7 @@ __all__ = [
     "ContentLog",
     "Counting",
     "Exchange",
+    "FeedbackLog",
     "GatewayState",
     "Hold",
     "Journal",
@@ -110,6 +112,14 @@ class ContentLog(Protocol):
 
     def drop(self) -> None:
         """Count one that is not kept because it is too long."""
+        ...
+
+
+class FeedbackLog(Protocol):
+    """Takes feedback."""
+
+    async def put(self, scores: Sequence[Feedback]) -> None:
+        """Return once the scores are committed. Raises Unavailable: the store is away, or too many wait for it."""
         ...
 
 

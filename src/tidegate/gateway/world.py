@@ -28,6 +28,7 @@ class World:
         self.generation = snapshot.generation
         self.keys = snapshot.keys
         self.routes = snapshot.routes
+        self.experiments = snapshot.experiments
         self.deployments = snapshot.deployments
         self.targets = targets
         self.known_senders: dict[bytes, KeyGrant] = {}

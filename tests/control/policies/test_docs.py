@@ -11,7 +11,12 @@ from tidegate.control.policies.model import check_config
 from tidegate.control.policies.model_shape import PROVIDERS
 from tidegate.control.policies.route_shape import STRATEGIES
 
-PAGES = ("docs/reference/limits.md", "docs/reference/routes.md", "docs/how-to/fallback-and-budget.md")
+PAGES = (
+    "docs/reference/gateway.md",
+    "docs/reference/limits.md",
+    "docs/reference/routes.md",
+    "docs/how-to/fallback-and-budget.md",
+)
 BLOCKS = [
     (page, block)
     for page in PAGES

@@ -80,6 +80,11 @@ class TestAGoodFile:
         assert config.notifiers[0].url_env == "OPS_URL"
         assert config.notifiers[0].events == ("release.deployed",)
 
+    @pytest.mark.parametrize(("percent", "holdout_bp"), [("0", 0), ("5", 500), ("0.29", 29), ("50", 5_000)])
+    def test_the_holdout_arrives_in_basis_points(self, percent: str, holdout_bp: int) -> None:
+        assert parsed(MINIMAL).policy.holdout_bp == 0
+        assert parsed(f"{MINIMAL}experiments: {{holdout_percent: {percent}}}\n").policy.holdout_bp == holdout_bp
+
     def test_a_slash_at_the_end_of_an_address_makes_no_difference(self) -> None:
         assert parsed(MINIMAL.replace("8082/v1", "8082/v1/")) == parsed(MINIMAL)
 
@@ -104,6 +109,9 @@ FAULTS = [
     ("wrong_type", MINIMAL + "policies: {max_body_bytes: big}\n", "a whole number", "in bytes"),
     ("wrong_type", MINIMAL + "policies: {max_body_bytes: 5}\n", "1024", "in bytes"),
     ("wrong_type", MINIMAL + "policies: {drain_timeout_s: -1}\n", "drain_timeout_s", "Seconds"),
+    ("wrong_type", MINIMAL + "experiments: {holdout_percent: 51}\n", "experiments.holdout_percent", "no experiment"),
+    ("wrong_type", MINIMAL + "experiments: {holdout_percent: -1}\n", "experiments.holdout_percent", "no experiment"),
+    ("unknown_field", MINIMAL + "experiments: {holdout: 5}\n", "experiments.holdout", "`holdout_percent`"),
     ("wrong_type", MINIMAL + "environments: []\n", "environments", "released"),
     ("wrong_type", MINIMAL + "environments: {}\n", "environments", "released"),
     ("wrong_type", MINIMAL + "environments: {dev: 3}\n", "environments.dev", "protected"),
@@ -255,6 +263,10 @@ class TestChanges:
             "$25.5 a month (UTC) where team=red, soft at 80%, hard"
         ) in told
 
+    def test_of_the_holdout_are_told_in_percent(self) -> None:
+        told = changes(parsed(MINIMAL), parsed(MINIMAL + "experiments: {holdout_percent: 2.5}\n"))
+        assert told == ("~ experiments.holdout_percent: 0 -> 2.5",)
+
     def test_are_none_for_the_same_file(self) -> None:
         assert changes(parsed(MINIMAL), parsed(MINIMAL)) == ()
 
@@ -270,7 +282,18 @@ NOISE = st.recursive(
     max_leaves=8,
 )
 BLOCKS = st.sampled_from(
-    ["models", "routes", "limits", "budgets", "environments", "policies", "prompts", "notifiers", "server"]
+    [
+        "models",
+        "routes",
+        "limits",
+        "budgets",
+        "environments",
+        "policies",
+        "experiments",
+        "prompts",
+        "notifiers",
+        "server",
+    ]
 )
 
 

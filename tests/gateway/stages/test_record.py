@@ -188,6 +188,10 @@ def test_a_record_says_all_that_is_known(gateway: RunningGateway, upstream: Scri
         "trace": "main:200",
         "region": None,
         "shadow_of": None,
+        "experiment_id": None,
+        "variant": None,
+        "experiment_unit": None,
+        "propensity": None,
     }
     assert 0 < times["ttft_ms"] < times["latency_ms"] < 5000
     assert 0 < times["tpot_ms"] < times["latency_ms"]

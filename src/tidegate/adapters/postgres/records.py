@@ -6,6 +6,7 @@ import asyncpg
 
 from tidegate.adapters.sql.batches_table import batch_row, batches_ddl
 from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type
+from tidegate.adapters.sql.feedback_table import feedback_ddl
 from tidegate.kernel.errors import Unavailable
 from tidegate.live.calls import CallRecord
 
@@ -13,12 +14,14 @@ __all__ = ["PostgresRecords", "ensure_calls_table"]
 
 INSERT = "INSERT INTO call_batches VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 THERE = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('calls') AND attnum > 0 AND NOT attisdropped"
+COMPLETE = """SELECT to_regclass('call_batches_unread') IS NOT NULL AND to_regclass('feedback') IS NOT NULL
+AND to_regclass('calls_of_experiments') IS NOT NULL"""
 CONNECT_S = 5.0
 COMMAND_S = 10.0
 
 
 async def ensure_calls_table(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Create the table, or add the columns that it lacks; safe when several processes do it at once.
+    """Create the tables, or add the columns that `calls` lacks; safe when several processes do it at once.
 
     A table that lacks nothing is not touched: ALTER TABLE would wait for its readers and hold up its writers, even
     where it then has nothing to do.
@@ -27,7 +30,7 @@ async def ensure_calls_table(connection: "asyncpg.Connection[asyncpg.Record]") -
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('tidegate.calls'))")
-        for statement in (calls_ddl("postgresql"), *batches_ddl("postgresql")):
+        for statement in (calls_ddl("postgresql"), *batches_ddl("postgresql"), *feedback_ddl("postgresql")):
             await connection.execute(statement)
         rows = await connection.fetch(THERE)
         there = {row["attname"] for row in rows}
@@ -38,7 +41,7 @@ async def ensure_calls_table(connection: "asyncpg.Connection[asyncpg.Record]") -
 
 
 async def _lacking(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[str, ...]:
-    if not await connection.fetchval("SELECT to_regclass('call_batches_unread') IS NOT NULL"):
+    if not await connection.fetchval(COMPLETE):
         return CALLS_COLUMNS
     rows = await connection.fetch(THERE)
     there = {row["attname"] for row in rows}

@@ -17,6 +17,8 @@ CALLS_INDEXES: tuple[str, ...] = (
     "CREATE INDEX IF NOT EXISTS calls_by_id ON calls (call_id)",
     "CREATE INDEX IF NOT EXISTS calls_by_time ON calls (started_at_ms)",
     "CREATE INDEX IF NOT EXISTS calls_of_shadows ON calls (call_id) WHERE shadow_of IS NOT NULL",
+    """CREATE INDEX IF NOT EXISTS calls_of_experiments ON calls (experiment_id, started_at_ms)
+WHERE experiment_id IS NOT NULL""",
 )
 
 _TYPES = {

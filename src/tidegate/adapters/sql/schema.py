@@ -32,6 +32,7 @@ OWN_SHAPE = frozenset(
         "calls",
         "call_batches",
         "call_batches_unread",
+        "feedback",
         "counter_windows",
         "counter_slices",
         "counter_gateways",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tidegate.adapters.sql.batches_table import batch_row, batches_ddl
 from tidegate.adapters.sql.calls_table import CALLS_COLUMNS, CALLS_INDEXES, calls_ddl, column_type
+from tidegate.adapters.sql.feedback_table import feedback_ddl
 from tidegate.adapters.sqlite.file_thread import BUSY_TIMEOUT_S, FileThread, transaction
 from tidegate.adapters.sqlite.wal import use_wal
 from tidegate.live.calls import CallRecord
@@ -21,7 +22,7 @@ def ensure_calls_table(connection: sqlite3.Connection) -> None:
     """Create the tables, or add the columns that `calls` lacks; safe when several processes do it at once."""
     use_wal(connection, BUSY_TIMEOUT_S)
     with transaction(connection):
-        for statement in (calls_ddl("sqlite"), *batches_ddl("sqlite")):
+        for statement in (calls_ddl("sqlite"), *batches_ddl("sqlite"), *feedback_ddl("sqlite")):
             connection.execute(statement)
         there = {row[1] for row in connection.execute("PRAGMA table_info(calls)")}
         for column in CALLS_COLUMNS:

@@ -34,7 +34,10 @@ def facts(config: "Config") -> Iterator[tuple[str, str]]:
         "calls_retention_days": config.retention.calls_days,
         "calls_max_mb": config.retention.calls_max_mb,
     }
-    yield from _flat("policies", {**msgspec.to_builtins(config.policy), **kept})
+    policies = {**msgspec.to_builtins(config.policy), **kept}
+    holdout_bp = policies.pop("holdout_bp")
+    yield from _flat("policies", policies)
+    yield "experiments.holdout_percent", f"{holdout_bp / 100:g}"
     yield from _flat("prompts", msgspec.to_builtins(config.prompts))
     for notifier in config.notifiers:
         yield (

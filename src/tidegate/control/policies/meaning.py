@@ -6,7 +6,7 @@ from tidegate.control.policies.addresses import public_address
 from tidegate.control.policies.limit_shape import BudgetBlock, LimitBlock
 from tidegate.control.policies.model_shape import GpuBlock, ModelBlock, PriceBlock, TierBlock
 from tidegate.control.policies.route_shape import ChoiceBlock, RouteBlock
-from tidegate.control.policies.shape import PoliciesBlock
+from tidegate.control.policies.shape import ExperimentsBlock, PoliciesBlock
 from tidegate.kernel.money import Price, PriceTier, pico_usd_per_token
 from tidegate.live.snapshot import Breaker, Choice, Deployment, LimitRule, Policy, Retry, Route, Shadow
 
@@ -80,8 +80,8 @@ def limits_of(limits: tuple[LimitBlock, ...], budgets: tuple[BudgetBlock, ...]) 
     return (*map(_limit, limits), *map(_budget, budgets))
 
 
-def policy_of(policies: PoliciesBlock) -> Policy:
-    """What holds for every call."""
+def policy_of(policies: PoliciesBlock, experiments: ExperimentsBlock) -> Policy:
+    """What holds for every call, and for every experiment."""
     return Policy(
         max_body_bytes=policies.max_body_bytes,
         drain_timeout_s=policies.drain_timeout_s,
@@ -90,6 +90,7 @@ def policy_of(policies: PoliciesBlock) -> Policy:
         cors_origins=policies.cors_origins,
         allowed_hosts=policies.allowed_hosts,
         content_retention_days=policies.content_retention_days,
+        holdout_bp=_share_bp(experiments.holdout_percent),
     )
 
 

@@ -206,7 +206,7 @@ def _config(file: ConfigFile) -> Config:
         routes={alias: route_of(alias, route) for alias, route in file.routes.items()},
         limits=limits_of(file.limits, file.budgets),
         environments=tuple(Environment(name=name, protected=one.protected) for name, one in file.environments.items()),
-        policy=policy_of(file.policies),
+        policy=policy_of(file.policies, file.experiments),
         retention=Retention(calls_days=file.policies.calls_retention_days, calls_max_mb=file.policies.calls_max_mb),
         prompts=msgspec.convert(msgspec.to_builtins(file.prompts), PromptSource),
         notifiers=tuple(msgspec.convert(msgspec.to_builtins(one), NotifierSpec) for one in file.notifiers),

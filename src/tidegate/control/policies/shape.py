@@ -10,7 +10,7 @@ from tidegate.control.policies.model_shape import ModelBlock
 from tidegate.control.policies.route_shape import RouteBlock
 from tidegate.jobs.notifications import EVENTS
 
-__all__ = ["ConfigFile", "EnvironmentBlock", "NotifierBlock", "PoliciesBlock", "PromptsBlock"]
+__all__ = ["ConfigFile", "EnvironmentBlock", "ExperimentsBlock", "NotifierBlock", "PoliciesBlock", "PromptsBlock"]
 
 
 class EnvironmentBlock(Block, frozen=True, kw_only=True):
@@ -60,6 +60,20 @@ class PoliciesBlock(Block, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="If there are any, every model's host must be one of them; no other is ever called."),
     ] = ()
+
+
+class ExperimentsBlock(Block, frozen=True, kw_only=True):
+    """What holds for every experiment."""
+
+    holdout_percent: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=50,
+            description="Of 100 units, so many are in no experiment, always the same ones, in steps of 0.01: what all "
+            "experiments together have changed can be seen by them.",
+        ),
+    ] = 0.0
 
 
 class PromptsBlock(Block, frozen=True, kw_only=True):
@@ -116,6 +130,7 @@ class ConfigFile(Block, frozen=True, kw_only=True, rename={"api_version": "apiVe
         }
     )
     policies: Annotated[PoliciesBlock, Meta(description="Limits that hold for every call.")] = PoliciesBlock()
+    experiments: Annotated[ExperimentsBlock, Meta(description="What holds for every experiment.")] = ExperimentsBlock()
     prompts: Annotated[PromptsBlock, Meta(description="Where prompts come from.")] = PromptsBlock()
     notifiers: Annotated[tuple[NotifierBlock, ...], Meta(description="Who is told what happened.")] = ()
     server: Annotated[

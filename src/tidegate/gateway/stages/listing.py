@@ -10,8 +10,8 @@ import msgspec
 from tidegate.gateway.call import JSON_HEADER, Call, Handler, Reply
 from tidegate.kernel.errors import NotFound
 from tidegate.live.plans import may_use
-from tidegate.live.prompts import LivePrompt, LivePrompts
-from tidegate.live.snapshot import KeyGrant
+from tidegate.live.prompts import LivePrompt, LivePrompts, told_to
+from tidegate.live.snapshot import KeyGrant, LiveRelease
 
 __all__ = ["Listing"]
 
@@ -79,12 +79,27 @@ def _prompts(call: Call, grant: KeyGrant) -> Reply:
     wanted = set(parse_qs(call.request.query).get("name", ()))
     live = world.snapshot.releases.get(grant.environment, {})
     prompts = {
-        name: LivePrompt(release, {arm.version: world.prompt(name, arm.version)[0] for arm in release.arms})
+        name: _prompt(call, grant, release)
         for name, release in live.items()
         if (not grant.prompts or name in grant.prompts) and (not wanted or name in wanted)
     }
-    body = msgspec.json.encode(LivePrompts(world.generation, grant.environment, prompts))
+    holdout_bp = world.snapshot.policy.holdout_bp
+    body = msgspec.json.encode(LivePrompts(world.generation, grant.environment, prompts, holdout_bp))
     return Reply(200, [JSON_HEADER, (b"etag", etag)], body)
+
+
+def _prompt(call: Call, grant: KeyGrant, release: LiveRelease) -> LivePrompt:
+    world, name = call.world, release.prompt
+    versions = {arm.version: world.prompt(name, arm.version)[0] for arm in release.arms}
+    running = world.experiments.get(grant.environment, {}).get(f"prompt:{name}", ())
+    experiments = []
+    for experiment in told_to(grant, running):
+        asked = {variant.version for variant in experiment.variants} - {None}
+        carried = {version: one for version, one in world.snapshot.prompts[name].items() if version in asked}
+        if len(carried) == len(asked):  # one that cannot be served must not keep all prompts from the client
+            versions |= carried
+            experiments.append(experiment)
+    return LivePrompt(release, versions, tuple(experiments))
 
 
 def _json(value: object) -> Reply:

@@ -13,7 +13,7 @@ from tidegate.live.calls import CallRecord
 __all__ = ["Record"]
 
 ANTHROPIC = "anthropic"
-LISTING = "listing"
+UNRECORDED = ("listing", "feedback")
 EVENTS = b"text/event-stream"
 
 
@@ -27,7 +27,7 @@ class Record:
         self._meters = meters
 
     async def __call__(self, call: Call, inner: Handler) -> Reply:
-        if call.endpoint.kind != LISTING:
+        if call.endpoint.kind not in UNRECORDED:
             self._meters.in_flight += 1
         try:
             reply = await inner(call)
@@ -69,11 +69,14 @@ class Record:
         headers += call.reply_headers
         if call.prompt_version is not None:
             headers.append((b"x-tidegate-version", f"{call.prompt}@{call.prompt_version}".encode()))
+        if call.enrolment is not None:
+            enrolled = f"{call.enrolment.experiment.name}/{call.enrolment.variant.name}"
+            headers.append((b"x-tidegate-experiment", enrolled.encode()))
         if call.overridden:
             headers.append((b"x-tidegate-overridden", ", ".join(call.overridden).encode()))
 
     def _settle(self, call: Call, status: int) -> None:
-        if call.endpoint.kind == LISTING:
+        if call.endpoint.kind in UNRECORDED:
             return
         self._meters.in_flight -= 1
         if call.hold is not None:
@@ -136,6 +139,7 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
         ttft_ms = (call.first_token_s - call.started_s) * 1000
         if outputs is not None and outputs > 1 and call.last_token_s is not None:
             tpot_ms = (call.last_token_s - call.first_token_s) * 1000 / (outputs - 1)
+    enrolment = call.enrolment
     return CallRecord(
         call_id=call.call_id,
         gateway_id=journal.gateway_id,
@@ -174,4 +178,8 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
         trace=" > ".join(call.trace) if call.trace else None,
         region=deployment.region or None if deployment else None,
         shadow_of=call.shadow_of,
+        experiment_id=enrolment.experiment.experiment_id if enrolment else None,
+        variant=enrolment.variant.name if enrolment else None,
+        experiment_unit=enrolment.unit if enrolment else None,
+        propensity=enrolment.propensity if enrolment else None,
     )

@@ -1,5 +1,8 @@
-"""What is asked for: reads the body, renders a prompt by name or follows an alias, and settles on one deployment."""
+"""What is asked for: reads the body, renders a prompt by name or follows an alias, as the experiment says that the call
+is in, and makes a plan.
+"""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -7,6 +10,7 @@ import msgspec
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.kernel.errors import Forbidden, Invalid
 from tidegate.live.assignment import assign
+from tidegate.live.experiments import Enrolment, LiveExperiment, Seen, enrol
 from tidegate.live.plans import may_use
 from tidegate.live.snapshot import PromptVersion
 from tidegate.templates.compile import CompiledPrompt
@@ -14,10 +18,13 @@ from tidegate.templates.compile import CompiledPrompt
 __all__ = ["Resolve"]
 
 PROMPT = "prompt:"
+COUNTING = "messages.count_tokens"
+USER = "user"
 MAX_NAME = 256
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T")
+Running = Mapping[str, tuple[LiveExperiment, ...]]
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
@@ -42,11 +49,14 @@ class Resolve:
         if call.endpoint.streams:
             _stream(call)
         _unit(call)
+        grant = call.grant
+        assert grant is not None
+        running = call.world.experiments.get(grant.environment) if call.origin == USER else None
         if model.startswith(PROMPT):
-            alias = self._prompt(call, model[len(PROMPT) :])
+            alias = self._prompt(call, model[len(PROMPT) :], running)
         else:
             alias = model
-            models = call.grant.models if call.grant else ()
+            models = grant.models
             if models and not may_use(call.world.snapshot, models, model):
                 raise _not_allowed(call, "model", model, models)
             if "variables" in payload:
@@ -62,30 +72,63 @@ class Resolve:
                 )
         if call.endpoint.name == "chat.completions":
             _decoded(payload, "messages", _LIST, "an array")
-        grant = call.grant
-        assert grant is not None
+        if running:
+            alias = _model(call, running, alias)
         call.route = alias
         call.plan = call.world.allowed_plan(alias, grant)
         return await inner(call)
 
-    def _prompt(self, call: Call, asked: str) -> str:
-        """Put the rendered prompt into the payload and return the alias of its model."""
+    def _prompt(self, call: Call, asked: str, running: Running | None) -> str:
+        """Put the rendered prompt into the payload and return the alias of its model. Who asks for a version by number
+        was not assigned it: neither experiment nor release must be judged by that.
+        """
         name, pins, pinned = asked.partition("@")
         grant, world = call.grant, call.world
         assert grant is not None
         if grant.prompts and name not in grant.prompts:
             raise _not_allowed(call, "prompt", name, grant.prompts)
-        release = world.release(grant.environment, name)
+        taken = _enrolled(call, running, f"{PROMPT}{name}") if running and not pins else None
+        chosen = pinned if pins else taken.variant.version if taken is not None else None
+        release_id = None
+        if pins or chosen is None:
+            release = world.release(grant.environment, name)
+            if chosen is None:
+                chosen = assign(release.arms, release.salt, call.unit or call.call_id)
+                release_id = release.release_id if taken is None else None
         call.prompt = name
-        chosen = pinned if pins else assign(release.arms, release.salt, call.unit or call.call_id)
         version, compiled = world.prompt(name, chosen)
         call.prompt_version = version.version
-        if not pins:  # who asks for a version by number was not assigned it: the release must not be judged by that
-            call.release_id = release.release_id
+        call.release_id = release_id
         raw = call.payload.pop("variables", None)
         variables = {} if raw is None else _decode(raw, "variables", _VARIABLES, "an object of the prompt's variables")
         _weave(call, version, compiled, variables)
-        return version.model
+        return version.model if taken is None else taken.variant.model or version.model
+
+
+def _model(call: Call, running: Running, alias: str) -> str:
+    """The alias that an experiment puts in this one's place; none does where one with the prompt has taken the call."""
+    if call.enrolment is not None:
+        return alias
+    taken = _enrolled(call, running, alias)
+    return alias if taken is None else taken.variant.model or alias
+
+
+def _enrolled(call: Call, running: Running, subject: str) -> Enrolment | None:
+    """The first of the subject's experiments that takes the call."""
+    experiments = running.get(subject)
+    if experiments is None:
+        return None
+    grant = call.grant
+    assert grant is not None
+    seen = Seen(call.call_id, call.unit, call.tags, grant.name)
+    holdout_bp = call.world.snapshot.policy.holdout_bp
+    for experiment in experiments:
+        taken = enrol(experiment, seen, holdout_bp)
+        if taken is not None:
+            if call.endpoint.name != COUNTING:  # it follows its variant, and is no use of it to be judged by
+                call.enrolment = taken
+            return taken
+    return None
 
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -40,12 +40,12 @@ def test_off_by_default_nothing_is_said(gateway: RunningGateway) -> None:
 
 def test_a_preflight_needs_no_key_and_grants_what_is_on_the_list(start: Start) -> None:
     gateway = start(policy_cors_origins=(PAGE,))
-    reply = preflight(gateway, PAGE, "Authorization, content-type,x-stainless-os,x-tidegate-tags,cookie,x-evil")
+    reply = preflight(gateway, PAGE, "Authorization, content-type,idempotency-key,x-stainless-os,cookie,x-evil")
     assert reply.status == 200
     assert told(reply) == {
         "access-control-allow-origin": PAGE,
         "access-control-allow-methods": "GET, HEAD, POST",
-        "access-control-allow-headers": "authorization, content-type, x-stainless-os, x-tidegate-tags",
+        "access-control-allow-headers": "authorization, content-type, idempotency-key, x-stainless-os",
         "access-control-max-age": "600",
     }
     assert reply.headers["vary"] == "origin"

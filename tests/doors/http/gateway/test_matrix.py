@@ -32,7 +32,7 @@ SCOPES = {
             "images.generations", "images.edits", "images.variations", "audio.speech", "audio.transcriptions",
             "audio.translations", "moderations", "rerank", "score", "files.create", "files.list", "files.get",
             "files.content", "files.delete", "batches.create", "batches.list", "batches.get", "batches.cancel",
-            "models", "model",
+            "feedback", "models", "model",
         ],
         "inference",
     ),

@@ -40,10 +40,11 @@ Rule: TypeAlias = Ratio | Drop | Absolute
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """One metric and what must hold of it.
 
-    `shape`: a rate is of events, at most one a unit (exact test); a mean is of values (asymptotic, from `burn_in` units
-    an arm on; `sd` is about one unit's standard deviation, None: learned from the first windows). `share` of the
-    family's alpha is this gate's. Harm is told only when the estimate is also beyond `require_effect` of the margin's
-    way (0: any harm that is proven; 0.5: half of it). A breach of one that does not `block` only warns.
+    `shape`: a rate is of events, at most one a unit (exact tests); a mean is of values (asymptotic, from `burn_in`
+    units an arm on, Absolute from 500; `sd` is about one unit's standard deviation, None: learned from the first
+    windows). `share` of the family's alpha is this gate's. Harm is told only when the estimate is also beyond
+    `require_effect` of the margin's way (0: any harm that is proven; 0.5: half of it; an absolute bound has no way, so
+    that it is not asked there). A breach of one that does not `block` only warns.
     """
 
     metric: str
@@ -59,8 +60,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one gate at one look. `estimate`, `low` and `high` are of what the rule compares: the ratio,
-    the difference (treatment minus control), or the treatment's value; None while unknown. `p_harm` and `p_beyond` are
-    the always-valid p-values of "no harm" and of "harm beyond the margin". `why` is a sentence for people.
+    the difference (treatment minus control), or the treatment's value; None while unknown. `level` is the interval's, 1
+    less the gate's share of alpha. `p_harm` and `p_beyond` are the always-valid p-values of "no harm" and of "harm as
+    large as the margin, or larger": each rejects at 1 - level. `why` is a sentence for people.
     """
 
     gate: Gate

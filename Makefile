@@ -6,7 +6,7 @@ CODE := $(wildcard src tests bench examples scripts)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check fmt fmt-check lint types house lock bench picture
+.PHONY: help demo setup test check fmt fmt-check lint types house lock bench oracles picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,16 @@ lock: setup ## Write the requirements*.lock anew from pyproject.toml (ARGS=--upg
 
 bench: setup ## List the benchmarks and how to run each
 	@$(BIN)/python scripts/benches.py
+
+oracles: build/oracles/statsmodels/ready build/oracles/gbstats/ready ## Ask the other statistics libraries anew (tests/stats/oracles/*.json)
+	@for library in statsmodels gbstats; do for table in classical sizes; do \
+	    PYTHONWARNINGS=ignore build/oracles/$$library/bin/python tests/stats/oracles/make_$$table.py || exit 1; \
+	done; done
+
+build/oracles/%/ready: tests/stats/oracles/%.txt | setup
+	@$(BIN)/python -m venv --clear build/oracles/$*
+	@build/oracles/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 picture: ## Draw the README's pictures anew from a run of the demo (docs/pictures)
 	@scripts/setup demo

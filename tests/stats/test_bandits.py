@@ -79,6 +79,16 @@ def test_top_two_draws_a_rival_until_it_is_another():
     np.testing.assert_allclose(top_two([1.0, 1e-200, 0.0]), [0.5, 0.5, 0.0], atol=1e-12)
 
 
+@given(st.lists(st.floats(1e-6, 1), min_size=2, max_size=6), st.floats(0.05, 0.95))
+def test_top_two_keeps_the_order_of_the_chances_and_plays_none_more_than_it_may(weights: list[float], share: float):
+    chances = np.array(weights) / sum(weights)
+    found = top_two(chances, share=share)
+    assert found.sum() == pytest.approx(1)
+    assert np.all(found >= share * chances * (1 - 1e-12)), "a leader is played with its share"
+    if share >= 0.5:
+        assert np.all(np.diff(found[np.argsort(chances)]) >= -1e-12)
+
+
 @given(
     st.lists(st.floats(0, 1), min_size=2, max_size=8).filter(lambda weights: sum(weights) > 1e-6), st.floats(0.0, 1.0)
 )

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tidegate.stats.posteriors import BetaBernoulli, LogNormal, NormalNormal, NormalPrior, effect, probability_best
+from tidegate.stats.ratios import Clusters, delta_ratio
 from tidegate.stats.results import Sample
 
 
@@ -46,6 +47,20 @@ def test_a_prior_is_worth_as_many_values_as_it_says():
     assert belief.df == 7
     squares = 5 * 4 + 1 * 4 + 36 * 6 * 2 / 8
     assert belief.scale == pytest.approx(np.sqrt(squares / 7 / 8))
+
+
+def test_a_ratio_of_sums_over_clusters_is_believed_with_the_error_of_its_test():
+    random = np.random.default_rng(4)
+    calls = random.integers(1, 9, 60)
+    clusters = Clusters.of(random.binomial(calls, 0.3), calls)
+    belief = NormalNormal.of_clusters(clusters)
+    test = delta_ratio(clusters, clusters)
+    assert belief.df == 59
+    assert belief.scale * np.sqrt(2) == pytest.approx(
+        float((test.interval.high - test.interval.low) / 2 / 1.98), rel=0.01
+    )
+    alike = NormalNormal.of_clusters(Clusters.of([2.0, 4, 6], [4.0, 8, 12]))
+    assert alike.interval().high == pytest.approx(0.5)
 
 
 def test_values_that_are_all_alike_are_a_point():

@@ -177,6 +177,28 @@ def test_the_minimum_effect_of_means_is_what_has_just_the_power(n: int, power: f
 # --------------------------------------------------------------------------------------------------------- extremes
 
 
+@given(st.floats(0.02, 0.4), st.floats(0.005, 0.2), st.floats(1.1, 3), powers, ratios)
+def test_a_wider_margin_never_needs_more_units(rate: float, margin: float, limit: float, power: float, ratio: float):
+    plan: dict[str, Any] = {"power": power, "ratio": ratio}
+    for sizes in (
+        n_for_precision(rate, [margin, margin * 1.1]),
+        n_for_noninferiority(rate, rate, [margin, margin * 1.1], **plan),
+        n_for_noninferiority_ratio(rate, rate, [limit, limit * 1.1], **plan),
+        n_for_noninferiority_of_means(0.0, [margin, margin * 1.1], 1.0, **plan),
+    ):
+        assert sizes[1] <= sizes[0]
+    better = n_for_noninferiority(rate, [rate, rate * 1.01], margin, **plan)
+    assert better[1] <= better[0] * 1.02, "a better treatment varies more, by at most its own share"
+
+
+@given(st.integers(1, 10**9), st.floats(0.1, 1e6), st.floats(0.01, 1))
+def test_the_days_are_the_least_in_which_the_units_come(n: int, a_day: float, share: float):
+    days = float(days_for(n, a_day, share))
+    assert days == int(days) >= 1
+    assert days * a_day * share >= n * (1 - 1e-9)
+    assert (days - 1) * a_day * share < n
+
+
 def test_a_test_of_equal_rates_finds_them_unequal_in_alpha_of_cases():
     assert power_of_difference(0.3, 0.3, 10**12) == pytest.approx(0.05)
     assert power_of_z_test(0.3, 0.3, 10) == pytest.approx(0.05)

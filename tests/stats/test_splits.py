@@ -92,7 +92,9 @@ def test_chi_square_at_every_look_calls_it_broken_far_too_often():
 def test_a_broken_split_is_found():
     test, _ = looked_at(np.random.default_rng(2), [0.43, 0.57], [0.5, 0.5], 200, 120)
     assert (test.p_value < 0.001).mean() > 0.9
-    assert SequentialSplit.begin([1, 1]).update([60, 0]).e_value > 1000, "a gross one within 60 units"
+    gross = SequentialSplit.begin([1, 1]).update([60, 0])
+    assert gross.e_value > 1000, "a gross one within 60 units"
+    assert gross.rejects(0.001)
 
 
 def test_e_is_the_likelihood_of_dirichlet_shares_over_the_plans():

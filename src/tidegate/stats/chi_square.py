@@ -7,13 +7,14 @@ from tidegate.stats.checks import Floats
 from tidegate.stats.conjugates import stirling
 from tidegate.stats.quadrature import gauss_legendre
 
-__all__ = ["log_share", "log_share_steps", "noncentral_t_below", "weighed_shares"]
+__all__ = ["evenly_weighed_shares", "log_share", "log_share_steps", "noncentral_t_below", "weighed_shares"]
 
 GAUSS = 9.0
 """Standard deviations that a normal belief reaches."""
 NATS = 37.0
 """exp(-37) is the rounding of 1."""
 NODES = 8
+STEP = 0.45
 NOTHING = 1e-19
 AROUND = np.array([-9.0, -6.0, -4.0, -2.5, -1.2, 0.0, 1.2, 2.5, 4.0, 6.0, 9.0])
 
@@ -50,6 +51,18 @@ def weighed_shares(df: Floats, marks: Floats | None = None) -> tuple[Floats, Flo
     half = np.asarray(df)[..., None] / 2
     power = -half * (np.expm1(places) - places) + 0.5 * np.log(half / (2 * np.pi)) - stirling(half)
     weights = width * np.exp(power)
+    kept = np.any(weights > NOTHING, axis=tuple(range(weights.ndim - 1)))
+    places, weights = places[..., kept], weights[..., kept]
+    return places, np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def evenly_weighed_shares(df: Floats) -> tuple[Floats, Floats]:
+    """As `weighed_shares`, at fewer places, for df of 30 or more and what bends no faster than the density itself: the
+    trapezoidal rule, whose error falls as exp(-2 pi^2 / STEP^2).
+    """
+    places = log_share(df, STEP * np.arange(-33, 21, dtype=np.float64))
+    half = np.asarray(df)[..., None] / 2
+    weights = np.exp(-half * (np.expm1(places) - places))
     kept = np.any(weights > NOTHING, axis=tuple(range(weights.ndim - 1)))
     places, weights = places[..., kept], weights[..., kept]
     return places, np.asarray(weights / weights.sum(axis=-1, keepdims=True))

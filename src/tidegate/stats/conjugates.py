@@ -1,54 +1,42 @@
-"""What is believed of a rate once data were seen: the Beta distribution; and what every such belief can tell.
-
-Each family (a rate here, a mean in `tidegate.stats.student`, a mean of log-normal values in `tidegate.stats.lognormal`)
-lays its quantity on a line on which its density is smooth (the logit, the mean as it is, the mean's logarithm), so that
-`tidegate.stats.posteriors` can compare any of them by quadrature.
-"""
+"""What is believed of a rate once data were seen: the Beta distribution."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from tidegate.stats.beliefs import equal_tails
 from tidegate.stats.checks import BadSample, Floats, counts, finite, probability
-from tidegate.stats.quadrature import either_side
+from tidegate.stats.quadrature import FEWER_NODES, NODES, either_side
 from tidegate.stats.results import Interval
 
-__all__ = ["BetaBernoulli", "Posterior", "equal_tails", "stirling"]
+__all__ = ["BetaBernoulli", "stirling"]
 
 LEAST_BETA = 0.05
 """Below this a Beta piles up so close to 0 or 1 that floats cannot tell its places apart."""
-STEPS = np.array([0, 0.75, 1.5, 2.5, 3.5, 5, 7, 10, 14, 20, 28, 38])
+STEPS = np.array([0, 1.5, 3, 5, 7, 10, 14, 20, 28, 38])
 BENDS = (-37.0, -22.0, -13.0, -8.0, -5.0, -2.5, 0.0, 2.5, 5.0, 8.0, 13.0, 22.0, 37.0)
 REACH = 700.0
 """The farthest logit: exp(-700) is still a float."""
 SMALLEST = 1e-304
 HUGE = 1e7
+CLEAR = 2e-4
+"""Above this 1 - x keeps enough digits of x."""
+SHORT = 3.0
+LEAST_MOVED = 12.0
+"""From this alpha and beta on a rate of 0 or 1 is so improbable that a density that ends there counts as smooth."""
+STEP = 0.35
+"""Standard deviations from node to node."""
+LONGEST = 0.3
+"""From node to node on the logit's line: the density is tame within pi / 2 of it, so the error is exp(-pi^2 / 0.3)."""
+NATS = 60.0
+REFINED = 8
+NEWTON = 1e-9
+"""After a step shorter than this share of the width the next would be lost in rounding."""
 NEAR = 5e-6
 """Nearer to the mean than this, in units of the spread of one unit, the limit is more exact than the formula."""
-
-
-class Posterior(Protocol):
-    """One arm's quantity as it is believed to be. Places are positions on the family's line, (..., places)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def mean(self) -> Floats: ...
-    @property
-    def settled(self) -> npt.NDArray[np.bool_]: ...
-    @property
-    def bends(self) -> tuple[float, ...]: ...
-    def quantile(self, level: npt.ArrayLike) -> Floats: ...
-    def interval(self, level: float = 0.95) -> Interval: ...
-    def marks(self) -> Floats: ...
-    def below(self, place: Floats) -> Floats: ...
-    def above(self, place: Floats) -> Floats: ...
-    def density(self, place: Floats) -> Floats: ...
-    def slope(self, place: Floats) -> Floats: ...
-    def moved(self, place: Floats, by: Floats, times: Floats) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +82,27 @@ class BetaBernoulli:
         """Further places between which the slope is smooth."""
         return BENDS
 
+    @property
+    def order(self) -> int:
+        """How many nodes between two marks suffice: fewer where no tail is long."""
+        return FEWER_NODES if np.all(np.minimum(self.alpha, self.beta) >= SHORT) else NODES
+
     def quantile(self, level: npt.ArrayLike) -> Floats:
         """The rate below which the belief `level` lies, refined by Newton's steps where n is huge."""
         asked = probability("level", level)
+        at = np.broadcast_to(asked, np.broadcast_shapes(self.shape, asked.shape))[..., None]
         rate, rest = special.betaincinv(self.alpha, self.beta, asked), special.betainccinv(self.beta, self.alpha, asked)
         place = np.log(np.maximum(rate, SMALLEST)) - np.log(np.maximum(rest, SMALLEST))
-        place, asked = np.clip(place, -REACH, REACH)[..., None], asked[..., None]
+        place = np.clip(place, -REACH, REACH)[..., None]
         for _ in range(4):
-            missed = np.where(asked <= 0.5, self.below(place) - asked, (1 - asked) - self.above(place))
+            below, above = self.tails(place)
+            missed = np.where(at <= 0.5, below - at, (1 - at) - above)
             with np.errstate(all="ignore"):
                 step = missed / self.density(place)
-            place = place - np.where(np.isfinite(step) & (np.abs(step) < 1), step, 0.0)
+            step = np.where(np.isfinite(step) & (np.abs(step) < 1), step, 0.0)
+            place = place - step
+            if np.all(np.abs(step) < NEWTON * _logit_of(self.alpha, self.beta)[1][..., None]):
+                break
         return np.asarray(special.expit(place[..., 0]))
 
     def interval(self, level: float = 0.95) -> Interval:
@@ -115,23 +113,39 @@ class BetaBernoulli:
         """Places between which the density is smooth, from where nothing is left below to where nothing is above."""
         found = either_side(*_logit_of(self.alpha, self.beta), STEPS)
         if np.any(np.minimum(self.alpha, self.beta) < 1):  # one side ends far more abruptly than the other
-            edge = either_side(*_logit_of(np.maximum(self.alpha, 1.0), np.maximum(self.beta, 1.0)), STEPS[:6])
+            edge = either_side(*_logit_of(np.maximum(self.alpha, 1.0), np.maximum(self.beta, 1.0)), STEPS[:4])
             found = np.concatenate((found, edge), axis=-1)
         return np.asarray(np.clip(found, -REACH, REACH))
 
     def below(self, place: Floats) -> Floats:
-        """The belief that the rate is below; from the nearer end, so that neither loses digits."""
-        alpha, beta = self.alpha[..., None], self.beta[..., None]
-        huge = np.minimum(alpha, beta) >= HUGE
-        few, rest = np.where(huge, 1.0, alpha), np.where(huge, 1.0, beta)
-        low = special.betainc(few, rest, special.expit(np.minimum(place, 0)))
-        high = special.betaincc(rest, few, special.expit(-np.maximum(place, 0)))
-        exact = np.where(place < 0, low, high)
-        return np.asarray(np.where(huge, self._below_by_expansion(place), exact) if np.any(huge) else exact)
+        """The belief that the rate is below."""
+        return self.tails(place)[0]
 
     def above(self, place: Floats) -> Floats:
         """The belief that the rate is above."""
-        return type(self)(self.beta, self.alpha).below(-place)
+        return self.tails(place)[1]
+
+    def tails(self, place: Floats, digits: bool = True) -> tuple[Floats, Floats]:
+        """The belief that the rate is below, and above; unless `digits`, tiny ones are only right to 1e-15."""
+        alpha, beta, place = np.broadcast_arrays(self.alpha[..., None], self.beta[..., None], place)
+        huge = np.minimum(alpha, beta) >= HUGE
+        few, rest = (np.where(huge, 1.0, one) for one in (alpha, beta)) if np.any(huge) else (alpha, beta)
+        left, small = place < 0, special.expit(-np.abs(place))
+        near, far = np.where(left, few, rest), np.where(left, rest, few)
+        other = digits & (left != (place < np.log(few / rest)))
+        loose = other & (small * np.sqrt(1 / few + 1 / rest) < CLEAR)
+        turned = other & ~loose
+        at = np.where(turned, special.expit(np.abs(place)), small)
+        found = special.betainc(np.where(turned, far, near), np.where(turned, near, far), at)
+        if np.any(loose):
+            special.betaincc(near, far, small, where=loose, out=found)
+        lower = left != other
+        low, high = np.where(lower, found, 1 - found), np.where(lower, 1 - found, found)
+        if not np.any(huge):
+            return low, high
+        mirrored = type(self)(self.beta, self.alpha)
+        low = np.where(huge, self._below_by_expansion(place), low)
+        return low, np.where(huge, mirrored._below_by_expansion(-place), high)
 
     def density(self, place: Floats) -> Floats:
         """On the logit's line: x^alpha (1-x)^beta / B, by its distance from the mean, which keeps its digits."""
@@ -173,11 +187,42 @@ class BetaBernoulli:
         left = rest * times + (1 - times - by)
         return np.asarray(np.log(np.maximum(at, SMALLEST)) - np.log(np.maximum(left, SMALLEST)))
 
+    def smooth(self, by: bool = False, times: bool = False) -> npt.NDArray[np.bool_]:
+        """Whether `nodes` suffice: for a rate that is moved, the ends that it can meet must be all but impossible."""
+        few, rest = (LEAST_MOVED if by else 1.0), (LEAST_MOVED if by or times else 1.0)
+        return np.asarray((self.alpha >= few) & (self.beta >= rest))
 
-def equal_tails(belief: Posterior, level: float) -> Interval:
-    """The interval with (1 - level) / 2 of the belief on either side."""
-    asked = float(probability("level", level))
-    return Interval(belief.quantile((1 - asked) / 2), belief.quantile((1 + asked) / 2), asked)
+    def nodes(self) -> tuple[Floats, Floats]:
+        """Evenly laid places, and the belief that lies at each, (..., places): a sum over them is an expectation.
+
+        The trapezoidal rule on a line on which the density is analytic, whose error falls as exp(-pi^2 / STEP^2).
+        Source: Trefethen & Weideman (2014), The exponentially convergent trapezoidal rule, SIAM Review 56, 385-458,
+        https://doi.org/10.1137/130932132.
+        """
+        alpha, beta = np.broadcast_arrays(self.alpha, self.beta)
+        step = np.minimum(STEP * _logit_of(alpha, beta)[1], LONGEST)
+        left, right = _reach(beta, alpha), _reach(alpha, beta)
+        many = int(np.max(np.ceil((left + right) / step), initial=1))
+        step = (left + right) / many
+        places = (np.log(alpha / beta) - left)[..., None] + step[..., None] * np.arange(many + 1)
+        return places, step[..., None] * self.density(places)
+
+    def excess(self, place: Floats) -> tuple[Floats, Floats]:
+        """By how much the rate is expected to lie above, and below: E[(rate - x)+] = (mean - x) P(above) + density of
+        the logit / (alpha + beta), E[(x - rate)+] = (x - mean) P(below) + the same.
+        """
+        below, above = self.tails(place)
+        up, part = self._log_height(place)[1], self.density(place) / (self.alpha + self.beta)[..., None]
+        return np.maximum(part - up * above, 0.0), np.maximum(part + up * below, 0.0)
+
+    def about(self, score: float) -> Floats:
+        """The place so many standard deviations from the middle."""
+        middle, wide = _logit_of(self.alpha, self.beta)
+        return np.asarray(middle + score * wide)
+
+    def value(self, place: Floats) -> Floats:
+        """The rate at a place."""
+        return np.asarray(special.expit(place))
 
 
 def stirling(z: Floats) -> Floats:
@@ -198,7 +243,22 @@ def _log_ratio(up: Floats, middle: Floats, place: Floats) -> Floats:
 def _logit_of(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the logit of a Beta variable."""
     middle = special.digamma(alpha) - special.digamma(beta)
-    return middle, np.sqrt(special.polygamma(1, alpha) + special.polygamma(1, beta))
+    return middle, np.sqrt(special.zeta(2, alpha) + special.zeta(2, beta))
+
+
+def _reach(alpha: Floats, beta: Floats) -> Floats:
+    """How far above the mean's logit the density has fallen by NATS nats: n log(1 + m (e^d - 1)) - alpha d = NATS
+    with m = alpha / n, a convex function, so that Newton's steps end above.
+    """
+    n = alpha + beta
+    share, rest = alpha / n, beta / n
+    far = np.sqrt(2 * NATS * n / alpha / beta)
+    for _ in range(REFINED):
+        grown, risen = np.exp(-far), np.expm1(np.minimum(far, 1.0))
+        wide, near = n * np.log(share + rest * grown) + beta * far, n * np.log1p(share * risen) - alpha * far
+        rise = share * beta * -np.expm1(-far) / (share + rest * grown)
+        far = far - (np.where(far > 1, wide, near) - NATS) / rise
+    return np.asarray(far)
 
 
 def _at_least(name: str, value: npt.ArrayLike) -> Floats:

@@ -1,21 +1,26 @@
 """Integrals over a line, for a whole array of problems at once: Gauss-Legendre nodes between marks."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from tidegate.stats.checks import Floats
 
-__all__ = ["either_side", "gauss_legendre", "products_of_others"]
+__all__ = ["FEWER_NODES", "NODES", "either_side", "gauss_legendre", "products_of_others"]
 
 NODES = 12
+FEWER_NODES = 8
+RULES = MappingProxyType({nodes: np.polynomial.legendre.leggauss(nodes) for nodes in (FEWER_NODES, NODES)})
+"""Nodes and weights between -1 and 1, by their number."""
 
 
 def gauss_legendre(marks: Floats, nodes: int = NODES) -> tuple[Floats, Floats]:
     """Places and weights for the integral from the least to the greatest mark, with `nodes` places between every two.
 
     sum(weights * f(places), axis=-1) is the integral of f. `marks` is (..., m), in any order; places and weights are
-    (..., (m - 1) * nodes). Exact for polynomials of degree 2 * nodes - 1 between two marks.
+    (..., (m - 1) * nodes). `nodes` is 8 or 12. Exact for polynomials of degree 2 * nodes - 1 between two marks.
     """
-    standard, share = np.polynomial.legendre.leggauss(nodes)
+    standard, share = RULES[nodes]
     ordered = np.sort(marks, axis=-1)
     half = (ordered[..., 1:] - ordered[..., :-1]) / 2
     middle = ordered[..., :-1] + half

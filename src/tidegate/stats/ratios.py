@@ -15,7 +15,7 @@ from tidegate.stats.means import welch_df
 from tidegate.stats.results import Interval, Sample, Test
 from tidegate.stats.tails import by_error, critical, level_of, together
 
-__all__ = ["Clusters", "Fieller", "delta_ratio", "fieller", "linear_ratio_test", "relative_effect"]
+__all__ = ["Clusters", "Fieller", "delta_ratio", "fieller", "linear_ratio_test", "ratio_and_error", "relative_effect"]
 
 BOUNDED, OUTSIDE, HALF_LINE, WHOLE_LINE = "bounded", "outside", "half-line", "whole line"
 """The shapes of Fieller's set."""
@@ -77,8 +77,8 @@ def delta_ratio(control: Clusters, treatment: Clusters, *, alternative: str = "t
     tens of clusters an arm, denominators above 0 on the whole. No variance: as `means.welch`. Raises BadSample for an
     unknown alternative or level. Deng, Knoblich & Lu 2018, doi:10.1145/3219819.3219919.
     """
-    r_c, e_c, n_c = _ratio(control)
-    r_t, e_t, n_t = _ratio(treatment)
+    r_c, e_c, n_c = ratio_and_error(control)
+    r_t, e_t, n_t = ratio_and_error(treatment)
     r_c, e_c, n_c, r_t, e_t, n_t = together(r_c, e_c, n_c, r_t, e_t, n_t)
     df = welch_df(e_c, n_c, e_t, n_t)
     return by_error(
@@ -173,8 +173,10 @@ def fieller(
     return Fieller(ratio, Interval(low, high, level_of(level)), shape)
 
 
-def _ratio(arm: Clusters) -> tuple[Floats, Floats, Floats]:
-    """The ratio, its standard error, and the number of clusters."""
+def ratio_and_error(arm: Clusters) -> tuple[Floats, Floats, Floats]:
+    """The ratio of sums over clusters, its standard error by the delta method (as in `delta_ratio`), and the number of
+    clusters.
+    """
     mean = arm.denominator.mean
     ratio = arm.numerator.mean / mean
     a, b = arm.numerator.sd, ratio * arm.denominator.sd

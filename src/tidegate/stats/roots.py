@@ -3,13 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from tidegate.stats.checks import Floats
 
-__all__ = ["crossing"]
+__all__ = ["crossing", "secant"]
 
 STEPS = 200
 TINY = 1e-300
+CLOSE = 1e-12
+"""A secant misses by less than the product of the last two steps, in widths: below this it is done."""
+STEEP = 100.0
+"""A step that is shorter than its miss by more than this came from no crossing, but from a jump or a flat place."""
+TRIES = 16
 
 
 def crossing(function: Callable[[Floats], Floats], low: Floats, high: Floats, *, within: float = 0.0) -> Floats:
@@ -42,6 +48,26 @@ def crossing(function: Callable[[Floats], Floats], low: Floats, high: Floats, *,
         least = np.minimum(least, 0.5)
         share = np.clip(_share((newest, other, third), (at_newest, at_other, at_third)), least, 1 - least)
     return np.where(none, nearest, best)
+
+
+def secant(missed: Callable[[Floats], Floats], start: Floats, width: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Where `missed`, a score that rises by about 1 over each `width`, is 0, near the start, by secants; and whether it
+    was found: what was not is for `crossing`. A nearly straight line takes three or four.
+    """
+    place, at = start, missed(start)
+    step = -at * width
+    done = np.zeros(start.shape, dtype=np.bool_)
+    for _ in range(TRIES):
+        step = np.clip(step, -2 * width, 2 * width)
+        place, before, last = place + step, at, step
+        at = missed(place)
+        with np.errstate(all="ignore"):
+            step = -at * step / (at - before)
+        step = np.where(np.isfinite(step), step, 0.0)
+        done = (np.abs(step * last) < CLOSE * width**2) & (np.abs(at) * width <= STEEP * np.abs(step) + CLOSE * width)
+        if np.all(done):
+            break
+    return np.asarray(place + np.where(done, step, 0.0)), done
 
 
 def _share(places: tuple[Floats, Floats, Floats], values: tuple[Floats, Floats, Floats]) -> Floats:

@@ -13,6 +13,7 @@ from scipy import special, stats
 
 from tidegate.stats.checks import BadSample, Floats, counts, positive
 from tidegate.stats.conjugates import stirling
+from tidegate.stats.sequential.evidence import Evidence
 
 __all__ = ["CONCENTRATIONS", "SequentialSplit", "Split", "srm_test"]
 
@@ -71,12 +72,13 @@ def srm_test(observed: npt.ArrayLike, weights: npt.ArrayLike, *, method: str = "
 
 
 @dataclass(frozen=True, slots=True)
-class SequentialSplit:
+class SequentialSplit(Evidence):
     """A test of the split that may be read after every unit: `update` gives the test with more units seen.
 
     e = mean over concentrations A of Gamma(A) / Gamma(A + n) prod_i Gamma(A w_i + n_i) / Gamma(A w_i) w_i^-n_i: the
     likelihood of the counts when the shares are Dirichlet(A w), over that of the plan. Under the plan it is a
-    martingale that starts at 1, so that P(e ever >= 1 / alpha) <= alpha, however often one looks (Ville).
+    martingale that starts at 1, so that P(e ever >= 1 / alpha) <= alpha, however often one looks (Ville); above 1000
+    the split is broken, at alpha = 0.001.
     Source: Lindon & Malek (2022), Anytime-valid inference for multinomial count data,
     https://doi.org/10.48550/arXiv.2011.03567.
     """
@@ -86,8 +88,6 @@ class SequentialSplit:
     seen: Floats
     log_carried: Floats
     """log e of the periods with other weights that are over."""
-    log_peak: Floats
-    """The greatest log e so far, at least 0."""
 
     @classmethod
     def begin(cls, weights: npt.ArrayLike, concentrations: tuple[float, ...] = CONCENTRATIONS) -> Self:
@@ -97,15 +97,17 @@ class SequentialSplit:
         if not concentrations:
             raise BadSample("concentrations must hold at least one")
         nothing = np.zeros(shares.shape[:-1])
-        return cls(shares, tuple(concentrations), np.zeros_like(shares), nothing, nothing)
+        return cls(nothing, nothing, shares, tuple(concentrations), np.zeros_like(shares), nothing)
 
     def update(self, observed: npt.ArrayLike) -> Self:
         """With `observed` more units, (..., arms); BadSample for what cannot be counts."""
         more = counts("observed", observed)
         if more.ndim == 0 or more.shape[-1] != self.shares.shape[-1]:
             raise BadSample(f"observed must hold one count for each of the {self.shares.shape[-1]} arms")
-        grown = replace(self, seen=np.asarray(self.seen + more))
-        return replace(grown, log_peak=np.maximum(self.log_peak, grown.log_e))
+        seen = np.asarray(self.seen + more)
+        parts = np.stack([_log_evidence(seen, self.shares, one) for one in self.concentrations])
+        log_e = np.asarray(self.log_carried + special.logsumexp(parts, axis=0) - math.log(len(self.concentrations)))
+        return replace(self, log_e=log_e, log_peak=np.maximum(self.log_peak, log_e), seen=seen)
 
     def with_weights(self, weights: npt.ArrayLike) -> Self:
         """From now on another plan holds, as at a ramp's next stage: what was found is kept, e goes on as a product."""
@@ -113,23 +115,6 @@ class SequentialSplit:
         if shares.shape[-1] != self.shares.shape[-1]:
             raise BadSample(f"weights must hold one for each of the {self.shares.shape[-1]} arms")
         return replace(self, shares=shares, seen=np.zeros_like(self.seen), log_carried=self.log_e)
-
-    @property
-    def log_e(self) -> Floats:
-        """The natural logarithm of e now."""
-        parts = np.stack([_log_evidence(self.seen, self.shares, one) for one in self.concentrations])
-        return np.asarray(self.log_carried + special.logsumexp(parts, axis=0) - math.log(len(self.concentrations)))
-
-    @property
-    def e_value(self) -> Floats:
-        """The evidence against the plan now: above 1000 the split is broken, at alpha = 0.001. Infinite above 1e308."""
-        with np.errstate(over="ignore"):
-            return np.asarray(np.exp(self.log_e))
-
-    @property
-    def p_value(self) -> Floats:
-        """1 / the greatest e so far, at most 1: valid at every look, and it never rises."""
-        return np.asarray(np.exp(-self.log_peak))
 
 
 def _log_evidence(seen: Floats, shares: Floats, concentration: float) -> Floats:

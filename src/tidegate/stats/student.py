@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from tidegate.stats.beliefs import equal_tails
 from tidegate.stats.checks import BadSample, Floats, finite, positive, probability
-from tidegate.stats.conjugates import equal_tails
-from tidegate.stats.quadrature import either_side
+from tidegate.stats.quadrature import NODES, either_side
+from tidegate.stats.ratios import Clusters, ratio_and_error
 from tidegate.stats.results import Interval, Sample
 
 __all__ = ["POINT", "NormalNormal", "NormalPrior", "flat"]
@@ -17,6 +18,11 @@ __all__ = ["POINT", "NormalNormal", "NormalPrior", "flat"]
 POINT = 1e-12
 """The width, as a share of its size, of what is believed after values that were all alike."""
 SMALLEST = 1e-304
+LIGHT = 30.0
+"""From these degrees of freedom on the tail is so light that few nodes reach its end."""
+NOTHING = 1e-25
+STEP = 0.45
+"""Scales from node to node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,14 @@ class NormalNormal:
         return cls(centre, np.maximum(scale, POINT * np.maximum(np.abs(centre), SMALLEST / POINT)), df)
 
     @classmethod
+    def of_clusters(cls, clusters: Clusters) -> Self:
+        """A ratio of sums over clusters (a rate a call, when users were assigned), without a prior: centre = the ratio,
+        scale = its standard error by the delta method, df = clusters - 1. A point, as in `of`, where they are alike.
+        """
+        ratio, error, many = ratio_and_error(clusters)
+        return cls(ratio, np.maximum(error, POINT * np.maximum(np.abs(ratio), SMALLEST / POINT)), many - 1)
+
+    @classmethod
     def known(
         cls,
         estimate: npt.ArrayLike,
@@ -120,6 +134,11 @@ class NormalNormal:
         """None: the slope is the same everywhere."""
         return ()
 
+    @property
+    def order(self) -> int:
+        """How many nodes between two marks suffice."""
+        return NODES
+
     def quantile(self, level: npt.ArrayLike) -> Floats:
         """centre + scale * t_level."""
         asked = probability("level", level)
@@ -158,6 +177,44 @@ class NormalNormal:
     def moved(self, place: Floats, by: Floats, times: Floats) -> Floats:
         """The place of mean * times + by."""
         return np.asarray(place * times + by)
+
+    def smooth(self, by: bool = False, times: bool = False) -> npt.NDArray[np.bool_]:
+        """Whether `nodes` suffice: where the tail is not heavy. The line has no ends that a move could meet."""
+        return np.asarray(self.df >= LIGHT)
+
+    def nodes(self) -> tuple[Floats, Floats]:
+        """Evenly laid places, and the belief that lies at each, (..., places): a sum over them is an expectation.
+
+        The trapezoidal rule, whose error falls as exp(-pi^2 / STEP^2). Source: Trefethen & Weideman (2014), The
+        exponentially convergent trapezoidal rule, SIAM Review 56, 385-458, https://doi.org/10.1137/130932132.
+        """
+        far = np.ceil(-special.stdtrit(np.min(self.df, initial=np.inf), NOTHING) / STEP)
+        places = self.centre[..., None] + self.scale[..., None] * (STEP * np.arange(-far, far + 1))
+        return places, np.asarray(STEP * self.scale[..., None] * self.density(places))
+
+    def tails(self, place: Floats, digits: bool = True) -> tuple[Floats, Floats]:
+        """The belief that the mean is below, and above."""
+        standard = self._standard(place)
+        near = special.stdtr(self.df[..., None], -np.abs(standard))
+        return np.where(standard < 0, near, 1 - near), np.where(standard < 0, 1 - near, near)
+
+    def excess(self, place: Floats) -> tuple[Floats, Floats]:
+        """By how much the mean is expected to lie above, and below: with z = (place - centre) / scale and the density f
+        of t, E[(mean - place)+] / scale = f(z) (df + z^2) / (df - 1) - z P(above), and mirrored. Infinite for df of 1.
+        """
+        (below, above), standard, scale = self.tails(place), self._standard(place), self.scale[..., None]
+        df = np.maximum(self.df[..., None], 1 + SMALLEST)
+        heavy = np.where(np.isinf(df), 1.0, (1 + standard**2 / df) / (1 - 1 / df))
+        part = self.density(place) * scale * heavy
+        return scale * np.maximum(part - standard * above, 0.0), scale * np.maximum(part + standard * below, 0.0)
+
+    def about(self, score: float) -> Floats:
+        """The place so many scales from the centre."""
+        return np.asarray(self.centre + self.scale * score)
+
+    def value(self, place: Floats) -> Floats:
+        """The place: the line is the mean itself."""
+        return place
 
     def _standard(self, place: Floats) -> Floats:
         with np.errstate(over="ignore"):

@@ -4,42 +4,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tidegate.doors.cli.main import run
-
-
-class Calculator:
-    """Runs `tidegate stats` and keeps what it prints, in a folder that is no workspace."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def said(self, *words: str) -> str:
-        assert run(["stats", *words]) == 0, self._capsys.readouterr()
-        return self._capsys.readouterr().out
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.said(*words, "--json"))
-
-    def refused(self, *words: str, code: int = 1) -> str:
-        assert run(["stats", *words]) == code
-        shown = self._capsys.readouterr()
-        assert shown.out == ""
-        assert shown.err.startswith("error: ")
-        assert "\nmend: " in shown.err
-        return shown.err
-
-
-@pytest.fixture
-def stats(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calculator:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-    for name in ("TIDEGATE_SERVER", "TIDEGATE_TOKEN", "TIDEGATE_WORKSPACE"):
-        monkeypatch.delenv(name, raising=False)
-    return Calculator(capsys)
+from tests.doors.cli.calculators import Calculator, calls
 
 
 def test_two_rates_answer_in_a_sentence_before_the_evidence(stats: Calculator) -> None:
@@ -84,6 +52,13 @@ def test_a_lower_second_arm_is_told_in_its_own_direction(stats: Calculator) -> N
     )
 
 
+@pytest.mark.parametrize("words", [("proportions", "10/100", "20/200"), ("means", "1/2/30", "1/3/40")])
+def test_equal_arms_show_no_difference_in_either_direction(words: tuple[str, ...], stats: Calculator) -> None:
+    said = stats.said(*words).splitlines()[0]
+    assert said.startswith("No difference: the second and the control are equal (-")
+    assert said.endswith("; p = 1.00.")
+
+
 def test_sizes_are_those_of_the_documents(stats: Calculator) -> None:
     found = stats.json("sample-size", "--rate", "0.9", "--to", "0.89")
     assert (found["n_control"], found["n_treatment"], found["n_total"]) == (14745, 14745, 29490)
@@ -125,20 +100,6 @@ def test_a_split_is_held_against_its_plan(stats: Calculator) -> None:
     assert stats.said("srm", "5300/4700").startswith("The split is not as planned; p < 0.0001: below 0.001.")
 
 
-def test_beliefs_of_rates(stats: Calculator) -> None:
-    found = stats.json("bayes", "90/1000", "120/1000")
-    control, treatment = found["arms"]
-    assert found["best_arm"] == 2
-    assert control["probability_best"] + treatment["probability_best"] == pytest.approx(1)
-    assert treatment["probability_best"] == pytest.approx(0.986, abs=5e-4)
-    assert treatment["expected_loss_rate"] < control["expected_loss_rate"]
-    assert control["difference_median"] is None
-    assert treatment["difference_low"] < 0.03 < treatment["difference_high"]
-    assert stats.json("bayes", "90/1000", "120/1000", "--lowest")["best_arm"] == 1
-    assert len(stats.json("bayes", "9/100", "12/100", "15/100")["arms"]) == 3
-    assert "98.6%" in stats.said("bayes", "90/1000", "120/1000").splitlines()[0]
-
-
 WINDOWS = ("9/950:1/50", "8/750:9/250", "7/750:11/250")
 
 
@@ -171,15 +132,6 @@ def test_windows_of_a_file_are_those_of_the_arguments(kind: str, stats: Calculat
     file = tmp_path / f"windows.{kind}"
     file.write_text("\n".join(lines) + "\n")
     assert stats.json("sequential", "--file", str(file)) == stats.json("sequential", *WINDOWS)
-
-
-def calls(folder: Path, rows: list[tuple[str, str, object]], kind: str = "csv") -> str:
-    file = folder / f"calls.{kind}"
-    if kind == "csv":
-        file.write_text("variant,user,value\n" + "".join(f"{a},{u},{'' if v is None else v}\n" for a, u, v in rows))
-    else:
-        file.write_text("".join(json.dumps({"variant": a, "user": u, "value": v}) + "\n" for a, u, v in rows))
-    return str(file)
 
 
 OF = ("--arm", "variant", "--metric", "value")
@@ -256,7 +208,6 @@ def test_a_split_of_a_file_counts_units(stats: Calculator, tmp_path: Path) -> No
         (("duration", "--n", "5", "--units-per-day", "0"), "units_per_day must be above 0"),
         (("srm",), "A split comes from"),
         (("srm", "5/5", "--weights", "1/1/1"), "observed and weights"),
-        (("bayes", "1/2"), "arms must be at least two"),
         (("sequential",), "Windows come from"),
         (("sequential", "1/2"), "'1/2' is no window."),
         (("sequential", "1/10:11/10"), "'1/10:11/10': events_t must not be more than n_t"),
@@ -269,7 +220,6 @@ def test_what_cannot_be_is_refused_by_name(words: tuple[str, ...], said: str, st
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("calls.parquet", "PAR1", "is a Parquet file"),
         ("calls.csv", "variant,value\na,1\n", "has 1 arm (a), not 2."),
         ("calls.csv", "variant,value\na,1\nb,1\nc,1\n", "has 3 arms (a, b, c), not 2."),
         ("calls.csv", "variant,value\na,1\nb,7\n", "row 2 has '7' as value, which is neither yes nor no."),

@@ -1,8 +1,8 @@
 """Makes classical.json: what other libraries say, on a grid with its extremes. The tests read the file alone.
 
-Run once in an environment with statsmodels, spotify-confidence and SciPy, and once in one with gbstats and SciPy (it
-pins old libraries): `python make_classical.py`. Each run replaces the tables that its libraries can make, and names the
-versions.
+`make oracles` runs it once in an environment with statsmodels, spotify-confidence and SciPy (statsmodels.txt), and once
+in one with gbstats and SciPy (gbstats.txt: it pins old libraries). Each run replaces the tables that its libraries can
+make, and names the versions; with equal versions the file stays the same, byte for byte.
 """
 
 import importlib

@@ -1,7 +1,8 @@
 """Writes sizes.json: what statsmodels, SciPy and gbstats say of sizes, powers, splits and posteriors.
 
-Run it once in an environment with statsmodels and once in one with gbstats (the two do not share one):
-`python tests/stats/oracles/make_sizes.py`. Each run replaces its own part of the file. The tests need neither.
+`make oracles` runs it once in an environment with statsmodels (statsmodels.txt) and once in one with gbstats
+(gbstats.txt: the two do not share one). Each run replaces its own part of the file; with equal versions the file stays
+the same, byte for byte. The tests need neither.
 """
 
 import importlib

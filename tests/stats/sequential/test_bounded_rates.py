@@ -171,13 +171,13 @@ ONE = RateWindow([1], 10, [1], 10)
         (lambda: line_path(ONE, margin=0.03, alternative="greater"), "hypothesis' side"),
         (lambda: line_path(ONE, margin=1.0, alternative="less"), "hypothesis' side"),
         (lambda: line_path(ONE, alternative="less"), "hypothesis' side"),
-        (lambda: line_path(ONE, margin=0.03, alternative="up"), "greater or less"),
+        (lambda: line_path(ONE, margin=0.03, alternative="up"), "greater or less"),  # type: ignore[arg-type]
         (lambda: line_path(ONE, ratio=0, alternative="less"), "above 0"),
         (lambda: line_path(RateWindow(1, 10, 1, 10), margin=0.03, alternative="less"), "axis"),
         (lambda: bound_path([1], 10, 1.0), "between 0 and 1"),
         (lambda: bound_path([11], 10, 0.5), "not be more"),
         (lambda: bound_path(1, 10, 0.5), "axis"),
-        (lambda: bound_path([1], 10, 0.5, alternative="both"), "greater or less"),
+        (lambda: bound_path([1], 10, 0.5, alternative="both"), "greater or less"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_is_refused(call, why):

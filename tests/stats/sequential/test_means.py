@@ -11,6 +11,7 @@ from tidegate.stats.checks import BadSample
 from tidegate.stats.results import Sample
 from tidegate.stats.sequential.evidence import Evidence, always_valid_p, averaged
 from tidegate.stats.sequential.means import (
+    BURN_IN,
     asymptotic_difference,
     asymptotic_sequence,
     msprt,
@@ -97,7 +98,7 @@ def test_rho_one_sided_is_near_the_best_and_asks_for_an_alpha_below_a_half():
 
 
 @pytest.mark.parametrize("side", ["both", "low", "high"])
-@pytest.mark.parametrize("draw", ["normal", "exponential", "bernoulli"])
+@pytest.mark.parametrize("draw", ["normal", "exponential", "bernoulli", "log-normal"])
 def test_the_mean_stays_inside_over_whole_paths(draw, side):
     random = np.random.default_rng(2)
     shape = (RUNS, LENGTH)
@@ -105,11 +106,19 @@ def test_the_mean_stays_inside_over_whole_paths(draw, side):
         "normal": (random.normal(5.0, 2.0, shape), 5.0),
         "exponential": (random.exponential(1.0, shape), 1.0),
         "bernoulli": (random.binomial(1, 0.3, shape).astype(float), 0.3),
+        "log-normal": (random.lognormal(0.0, 0.9, shape), float(np.exp(0.405))),
     }[draw]
-    rho = rho_for(500, 0.05)
-    found = asymptotic_sequence(running_sample(values), rho, side=side, burn_in=200)
+    rho = rho_for(500, 0.05, two_sided=side == "both")
+    found = asymptotic_sequence(running_sample(values), rho, side=side)
     outside = ((found.low > mean) | (found.high < mean)).any(axis=1).mean()
     assert at_most(outside, 0.05, RUNS)
+
+
+def test_fewer_units_before_the_first_word_are_too_few_for_skewed_values():
+    """Why the burn-in is 500 and not 50."""
+    values = np.random.default_rng(6).lognormal(0.0, 0.9, (RUNS, LENGTH))
+    found = asymptotic_sequence(running_sample(values), rho_for(500, 0.05), burn_in=50)
+    assert not at_most((found.high < np.exp(0.405)).any(axis=1).mean(), 0.05, RUNS)
 
 
 def test_it_agrees_with_growthbook_whose_rho_is_the_root_of_one_over_ours():
@@ -125,24 +134,25 @@ def test_a_difference_of_arms_with_other_sizes_and_spreads_stays_inside():
     random = np.random.default_rng(3)
     control = running_sample(random.normal(1.0, 1.0, (RUNS, LENGTH)))
     treatment = running_sample(random.exponential(1.5, (RUNS, LENGTH)))
-    found = asymptotic_difference(control, treatment, rho_for(1000, 0.05), burn_in=200)
+    found = asymptotic_difference(control, treatment, rho_for(1000, 0.05))
     outside = ((found.low > 0.5) | (found.high < 0.5)).any(axis=1).mean()
     assert at_most(outside, 0.05, RUNS)
     assert np.nanmedian((found.high - found.low)[:, -1]) < 0.4
 
 
 def test_a_difference_has_the_standard_error_of_both_arms():
-    found = asymptotic_difference(Sample(1.0, 2.0, 400), Sample(1.5, 3.0, 100), 200.0, level=0.9)
+    found = asymptotic_difference(Sample(1.0, 2.0, 400), Sample(1.5, 3.0, 100), 200.0, level=0.9, burn_in=100)
     half = np.sqrt(4 / 400 + 9 / 100) / np.sqrt(500) * normal_mixture_bound(500, 200.0, 0.1, two_sided=True)
     assert float(found.low) == pytest.approx(float(0.5 - half))
     assert float(found.high) == pytest.approx(float(0.5 + half))
 
 
 def test_nothing_is_said_before_the_burn_in_or_without_any_spread():
-    few = asymptotic_sequence(Sample([1.0, 1.0], [1.0, 0.0], [49, 1000]), 100.0)
+    few = asymptotic_sequence(Sample([1.0, 1.0], [1.0, 0.0], [BURN_IN - 1, 1000]), 100.0)
     assert np.all(few.low == -np.inf)
     assert np.all(few.high == np.inf)
-    one_arm = asymptotic_difference(Sample(0, 1, 49), Sample(0, 1, 10**6), 100.0)
+    assert np.isfinite(asymptotic_sequence(Sample(1.0, 1.0, BURN_IN), 100.0).high)
+    one_arm = asymptotic_difference(Sample(0, 1, BURN_IN - 1), Sample(0, 1, 10**6), 100.0)
     assert float(one_arm.high) == np.inf
     with pytest.raises(BadSample, match="side"):
         asymptotic_sequence(Sample(0, 1, 100), 1.0, side="left")  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.stats.sequential.rollouts import rollouts
 from tidegate.stats.checks import BadSample
-from tidegate.stats.sequential.rates import FALLS, RISES, RateProcess, RateWindow, rate_ratio_interval
+from tidegate.stats.sequential.rates import FALLS, RISE_WEIGHTS, RISES, RateProcess, RateWindow, rate_ratio_interval
 
 HARM = RateProcess()
 NO_HARM = RateProcess(1.5, non_inferiority=True)
@@ -252,14 +252,17 @@ def test_the_p_value_never_rises_and_evidence_of_any_size_is_a_number():
 def test_it_is_the_likelihood_ratio_of_the_split_event_by_event():
     """The formula written out: each event falls to the treatment with q(r) = n_t r / (n_t r + n_c)."""
     seen = [(3, 950, 2, 50), (4, 750, 5, 250)]
-    for process, grid in ((RateProcess(1.2), RISES), (RateProcess(1.5, non_inferiority=True), FALLS)):
+    alike = (1 / len(FALLS),) * len(FALLS)
+    for process, grid, weights in (
+        (RateProcess(1.2), RISES, RISE_WEIGHTS), (RateProcess(1.5, non_inferiority=True), FALLS, alike)
+    ):  # fmt: skip
         total = 0.0
-        for rho in grid:
+        for rho, weight in zip(grid, weights, strict=True):
             ratio = 1.0
             for x_c, n_c, x_t, n_t in seen:
                 now, null = (n_t * r / (n_t * r + n_c) for r in (rho * process.ratio, process.ratio))
                 ratio *= (now / null) ** x_t * ((1 - now) / (1 - null)) ** x_c
-            total += ratio / len(grid)
+            total += weight * ratio
         assert float(after(process, seen).e_value) == pytest.approx(total, rel=1e-12)
 
 

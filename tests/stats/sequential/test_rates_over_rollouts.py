@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.stats.sequential.rollouts import ALPHA, N_C, N_T, at_most, first_minutes, rollouts
-from tidegate.stats.sequential.rates import RateProcess, RateWindow
+from tidegate.stats.sequential.rates import RISES, RateProcess, RateWindow
 
 RUNS = 20_000
 HARM = RateProcess()
@@ -21,7 +21,7 @@ def test_an_identical_candidate_is_seldom_rolled_back_though_looked_at_39_times(
     false = crossed(HARM, rollouts(rate, 1.0)).any(axis=1).mean()
     assert at_most(false, ALPHA, RUNS)
     if rate == 0.01:
-        assert false == pytest.approx(0.0031, abs=0.0025)
+        assert false == pytest.approx(0.0037, abs=0.0025)
 
 
 @pytest.mark.parametrize("process", [HARM, NO_HARM], ids=["harm", "no harm"])
@@ -33,19 +33,28 @@ def test_nor_when_alpha_is_large_enough_for_the_bound_to_be_tried(process):
 
 @pytest.mark.parametrize(
     ("ratio", "share", "minutes"),
-    [(1.25, 0.154, None), (1.5, 0.804, 120), (2.0, 1.0, 55), (3.0, 1.0, 25), (5.0, 1.0, 20), (20.0, 1.0, 5)],
+    [(1.25, 0.178, None), (1.5, 0.826, 115), (2.0, 1.0, 52.5), (3.0, 1.0, 25), (5.0, 1.0, 20), (20.0, 1.0, 5)],
 )
 def test_harm_is_found_as_often_and_as_soon_as_was_said(ratio, share, minutes):
-    """The row P1 of the research: 1 % errors, alpha 0.0125."""
+    """The table of docs/explanation/looking-at-any-time.md: 1 % errors, alpha 0.0125."""
     hits = crossed(HARM, rollouts(0.01, ratio))
     assert hits.any(axis=1).mean() == pytest.approx(share, abs=0.016)
     if minutes is not None:
-        assert np.median(first_minutes(hits)) == pytest.approx(minutes, abs=5 if ratio < 2 else 0)
+        assert np.median(first_minutes(hits)) == pytest.approx(minutes, abs=5 if ratio <= 2 else 0)
 
 
-@pytest.mark.parametrize(("ratio", "share"), [(1.0, 0.0031), (1.25, 0.122), (1.5, 0.69)])
+def test_weights_that_favour_what_is_hard_find_more_of_it_than_equal_ones():
+    """The same rollouts under both: paired, so that a point between them is no chance."""
+    seen = rollouts(0.01, 1.5)
+    alike = RateProcess(weights=(1.0,) * len(RISES))
+    assert crossed(HARM, seen).any(axis=1).mean() > crossed(alike, seen).any(axis=1).mean() + 0.01
+    assert RateProcess(alternatives=RISES).weights == HARM.weights
+    assert RateProcess(alternatives=(1.5, 2.0)).weights == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(("ratio", "share"), [(1.0, 0.0035), (1.25, 0.132), (1.5, 0.703)])
 def test_asking_for_the_margin_as_well_costs_power_at_the_margin(ratio, share):
-    """The row P2 of the research: rejected at a look at which the estimate is 1.5 or more, too."""
+    """Rejected at a look at which the estimate is 1.5 or more, too: 83 % become 70 %."""
     path = HARM.path(rollouts(0.01, ratio))
     both = (path.log_e >= -np.log(ALPHA)) & (path.rate_ratio >= 1.5)
     assert both.any(axis=1).mean() == pytest.approx(share, abs=0.0025 if ratio == 1 else 0.019)
@@ -63,7 +72,7 @@ def test_with_ticks_of_ten_seconds_gross_harm_is_found_within_two_minutes():
 def test_an_incident_shared_by_both_arms_cancels():
     rate = np.full(N_T.size, 0.01)
     rate[20:23] = 0.06  # six times as many errors for 15 minutes
-    assert crossed(HARM, rollouts(rate, 1.0)).any(axis=1).mean() == pytest.approx(0.0034, abs=0.0025)
+    assert crossed(HARM, rollouts(rate, 1.0)).any(axis=1).mean() == pytest.approx(0.0037, abs=0.0025)
 
 
 def test_rates_that_drift_with_the_shares_cancel_where_pooled_counts_would_not():

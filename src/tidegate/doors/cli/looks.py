@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.doors.cli.figures import count_text, number_text, p_text, span_text
 from tidegate.doors.cli.options import Json, group
 from tidegate.doors.cli.output import print_json, print_table, say
 from tidegate.doors.cli.samples import heard, numbers, rows_in
 from tidegate.kernel.errors import Invalid, NotFound
+from tidegate.kernel.figures import count_text, number_text, p_text, span_text
 from tidegate.stats.checks import probability
 from tidegate.stats.sequential.rates import RateProcess, RateState, RateWindow, rate_ratio_interval
 
@@ -28,7 +28,7 @@ def sequential(
         list[str] | None, typer.Argument(metavar="X/N:X/N...", help="A window each: control, then treatment.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help=f"A CSV or JSONL file: {', '.join(COLUMNS)}.")
+        Path | None, typer.Option("--file", metavar="FILE", help=f"A CSV, JSONL or Parquet file: {', '.join(COLUMNS)}.")
     ] = None,
     ratio: Annotated[float, typer.Option("--ratio", help="Harm is a rate above so many times the control's.")] = 1.0,
     margin: Annotated[float, typer.Option("--margin", help="No harm is a rate below so many times.")] = 1.5,
@@ -125,7 +125,7 @@ def _window(text: str) -> tuple[float, ...]:
 
 def _rows(file: Path) -> list[tuple[float, ...]]:
     found = []
-    for place, row in enumerate(rows_in(file), start=1):
+    for place, row in enumerate(rows_in(file, COLUMNS), start=1):
         found.append(_checked(tuple(_cell(file, row, place, column) for column in COLUMNS), f"{file}: row {place}"))
     return found
 

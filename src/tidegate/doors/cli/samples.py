@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tidegate.doors.cli.output import clean
+from tidegate.doors.cli.parquet import rows_of_parquet
 from tidegate.kernel.errors import Invalid, NotFound
 from tidegate.stats.checks import BadSample
 from tidegate.stats.results import Proportion, Sample
@@ -33,6 +34,7 @@ PARQUET = (".parquet", ".pq")
 YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 CONTROL = "control"
 COUNTS = "Write successes/units, such as 90/1000."
+FILES = "Name a CSV, JSONL or Parquet file."
 MEANS = "Write mean/sd/units, such as 10.2/3.1/400."
 
 
@@ -45,6 +47,11 @@ class Source:
     metric: str | None = None
     unit: str | None = None
     control: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that count."""
+        return [name for name in (self.arm, self.metric, self.unit) if name is not None]
 
 
 @dataclass(slots=True)
@@ -101,21 +108,25 @@ def sample(text: str) -> Sample:
         return Sample(*numbers(text, 3, MEANS))
 
 
-def rows_in(file: Path) -> list[Mapping[str, Any]]:
-    """The rows of a CSV file with a head, or of a JSONL file with one object a line; raises Invalid or NotFound."""
+def rows_in(file: Path, columns: Collection[str]) -> list[Mapping[str, Any]]:
+    """The rows of a CSV file with a head, of a JSONL file with one object a line, or of a Parquet file, of which only
+    `columns` are read; raises Invalid or NotFound.
+    """
     if file.suffix.lower() in PARQUET:
-        mend = "Write it out as CSV or JSONL first, such as with DuckDB: COPY (FROM 'calls.parquet') TO 'calls.csv'."
-        raise Invalid(f"{file} is a Parquet file, which is not read here.", mend=mend, code="parquet_unread")
+        return _checked(file, rows_of_parquet(file, columns))
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise NotFound("file", str(file), mend="Name a CSV or JSONL file.") from error
+        raise NotFound("file", str(file), mend=FILES) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}.", mend="Name a CSV or JSONL file.", code="bad_file") from error
+        raise Invalid(f"{file} cannot be read: {error}.", mend=FILES, code="bad_file") from error
     if text.lstrip().startswith("["):
         said = f"{file} is one JSON array."
         raise Invalid(said, mend=f"Write one object a line: jq -c '.[]' {file}.", code="bad_file")
-    found = list(_objects(file, text) if text.lstrip().startswith("{") else _lines(file, text))
+    return _checked(file, list(_objects(file, text) if text.lstrip().startswith("{") else _lines(file, text)))
+
+
+def _checked(file: Path, found: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     if not found:
         raise Invalid(f"{file} has no rows.", mend="Name a file with a row a unit or call.", code="bad_file")
     return found
@@ -129,7 +140,7 @@ def arms_in(source: Source, *, rates: bool = False) -> list[Arm]:
     """
     arms: dict[str, Arm] = {}
     homes: dict[str, str] = {}
-    for place, row in enumerate(rows_in(source.file), start=1):
+    for place, row in enumerate(rows_in(source.file, source.columns), start=1):
         name = _cell(source.file, row, source.arm)
         if not name:
             raise Invalid(f"{source.file}: row {place} names no arm.", mend="Leave such rows out.", code="bad_file")
@@ -186,7 +197,7 @@ def _lines(file: Path, text: str) -> Iterator[Mapping[str, Any]]:
                 raise Invalid(said, mend="Write a CSV file with a head and commas between cells.", code="bad_file")
             yield row
     except csv.Error as error:
-        raise Invalid(f"{file} is no CSV: {error}.", mend="Name a CSV or JSONL file.", code="bad_file") from error
+        raise Invalid(f"{file} is no CSV: {error}.", mend=FILES, code="bad_file") from error
 
 
 def _cell(file: Path, row: Mapping[str, Any], column: str) -> str:

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.doors.cli.figures import count_text, number_text, percent_text, points_text
 from tidegate.doors.cli.options import Json, group
 from tidegate.doors.cli.output import print_json, print_table, say
 from tidegate.doors.cli.samples import heard
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.figures import count_text, number_text, percent_text, points_text
 from tidegate.stats import sizes
 
-__all__ = ["app"]
+__all__ = ["Number", "app", "show"]
 
 app = group("Sizes.")
 
@@ -75,7 +75,7 @@ def sample_size(
                 f"+-{points_text(precision)} points, at a level of {percent_text(1 - alpha)}. "
                 "It is no size for a comparison."
             )
-            _show({"answer": answer, "n": int(count), "margin_rate": precision, "level": 1 - alpha}, [], as_json)
+            show({"answer": answer, "n": int(count), "margin_rate": precision, "level": 1 - alpha}, [], as_json)
             return
         of_rates, first, second = _compared(rate, to, difference, sd)
         if of_rates:
@@ -91,7 +91,7 @@ def sample_size(
     )
     found = {"answer": answer, "n_control": int(count), "n_treatment": treated, "n_total": int(count) + treated}
     arms = [("control", count_text(count)), ("treatment", count_text(treated)), ("both", count_text(count + treated))]
-    _show(found | plan.options, arms, as_json)
+    show(found | plan.options, arms, as_json)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def power(
         else:
             found = float(sizes.power_of_means(first, second, n, **ways))
     answer = f"{count_text(n)} control units find it with a probability of {percent_text(found)}."
-    _show({"answer": answer, "power": found, "n_control": n, **ways}, [], as_json)
+    show({"answer": answer, "power": found, "n_control": n, **ways}, [], as_json)
 
 
 @app.command()
@@ -147,7 +147,7 @@ def mde(
             said = f"a difference of {number_text(found['difference'])}"
     finds = f"find {said}" if said else "find nothing that a rate could still change by"
     found["answer"] = f"{count_text(n)} control units {finds}, with a power of {percent_text(power)}."
-    _show(found, [], as_json)
+    show(found, [], as_json)
 
 
 @app.command()
@@ -161,7 +161,7 @@ def duration(
     with heard("See `tidegate stats duration --help`."):
         days = int(float(sizes.days_for(n, units_per_day, share)))
     answer = f"{count_text(n)} units take {days:,} {'day' if days == 1 else 'days'}."
-    _show({"answer": answer, "duration_days": days, "n_total": n, "share": share}, [], as_json)
+    show({"answer": answer, "duration_days": days, "n_total": n, "share": share}, [], as_json)
 
 
 def _compared(rate: Number, to: Number, difference: Number, sd: Number) -> tuple[bool, float, float]:
@@ -181,7 +181,8 @@ def _named(value: Number, option: str) -> float:
     return value
 
 
-def _show(found: dict[str, Any], rows: list[tuple[str, str]], as_json: bool) -> None:
+def show(found: dict[str, Any], rows: list[tuple[str, str]], as_json: bool) -> None:
+    """Print the answer and the units of each arm, or JSON."""
     if as_json:
         print_json(found)
         return

@@ -1,26 +1,24 @@
-"""`tidegate stats srm|bayes`: whether units were split as planned, and what is believed of each arm."""
+"""`tidegate stats srm`: whether units were split as planned."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tidegate.doors.cli.figures import count_text, level_text, p_text, percent_text, points_text, span_text
 from tidegate.doors.cli.options import Json, group
 from tidegate.doors.cli.output import print_json, print_table, say
-from tidegate.doors.cli.samples import Source, arms_in, heard, numbers, proportion
+from tidegate.doors.cli.samples import Source, arms_in, heard, numbers
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.figures import count_text, p_text, percent_text
 from tidegate.stats.checks import BadSample, probability
-from tidegate.stats.posteriors import BetaBernoulli, effect, expected_loss, probability_best
 from tidegate.stats.splits import srm_test
 
 __all__ = ["app"]
 
-app = group("Splits and beliefs.")
+app = group("Splits.")
 
 SPLIT = "Write the units of each arm, such as 5010/4990."
 WEIGHTS = "Write a weight for each arm, such as 50/50 or 90/5/5."
-PRIOR = "Write the alpha and beta of a Beta distribution, such as 1/1."
 
 
 @app.command()
@@ -30,7 +28,9 @@ def srm(
         str | None, typer.Option("--weights", metavar="W/W", help="The planned split; equal unless said.")
     ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="A p-value below it shows that the split is broken.")] = 0.001,
-    file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Rows of a CSV or JSONL file.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Rows of a CSV, JSONL or Parquet file.")
+    ] = None,
     arm: Annotated[str | None, typer.Option("--arm", metavar="COLUMN", help="The column that names the arm.")] = None,
     unit: Annotated[
         str | None, typer.Option("--unit", metavar="COLUMN", help="Count its different values, not the rows.")
@@ -70,69 +70,6 @@ def srm(
         for row in rows
     ]
     print_table(("ARM", ">UNITS", ">EXPECTED", ">SHARE"), cells, empty="")
-
-
-@app.command()
-def bayes(
-    arms: Annotated[list[str], typer.Argument(metavar="X/N X/N...", help="Two or more of X/N: 90/1000.")],
-    prior: Annotated[str, typer.Option("--prior", metavar="A/B", help="The Beta distribution at first.")] = "1/1",
-    level: Annotated[float, typer.Option("--level", help="The credible intervals' level.")] = 0.95,
-    lowest: Annotated[bool, typer.Option("--lowest", help="The lowest rate is the best.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Compare rates by what is believed of them: probability to be best, expected loss, credible intervals."""
-    with heard(f"Name at least two arms as X/N, such as 90/1000 120/1000. {PRIOR}"):
-        before = BetaBernoulli(*numbers(prior, 2, PRIOR))
-        seen = [proportion(arm) for arm in arms]
-        beliefs = [before.after(one.successes, one.n) for one in seen]
-        chances, losses = probability_best(beliefs, lowest=lowest), expected_loss(beliefs, lowest=lowest)
-        rows: list[dict[str, Any]] = []
-        for place, (one, belief) in enumerate(zip(seen, beliefs, strict=True)):
-            within = belief.interval(level)
-            apart = effect(beliefs[0], belief, level=level) if place else None
-            rows.append(
-                {
-                    "arm": place + 1,
-                    "successes": int(one.successes),
-                    "n": int(one.n),
-                    "rate_mean": float(belief.mean),
-                    "rate_low": float(within.low),
-                    "rate_high": float(within.high),
-                    "probability_best": float(chances[place]),
-                    "expected_loss_rate": float(losses[place]),
-                    "difference_median": None if apart is None else float(apart.median),
-                    "difference_low": None if apart is None else float(apart.interval.low),
-                    "difference_high": None if apart is None else float(apart.interval.high),
-                }
-            )
-    best = max(rows, key=lambda row: row["probability_best"])
-    answer = (
-        f"Arm {best['arm']} is the best with a probability of {percent_text(best['probability_best'])}; "
-        f"choosing it is expected to cost {points_text(best['expected_loss_rate'])} points."
-    )
-    if as_json:
-        print_json({"answer": answer, "best_arm": best["arm"], "level": level, "lowest": lowest, "arms": rows})
-        return
-    say(answer)
-    say("It is no rule for when to stop: for looks at any time see `tidegate stats sequential`.")
-    say()
-    head = ("ARM", ">UNITS", ">MEAN", f">{level_text(level)} INTERVAL", ">P(BEST)", ">LOSS", ">MINUS ARM 1")
-    print_table(head, map(_belief_row, rows), empty="")
-
-
-def _belief_row(row: dict[str, Any]) -> tuple[str, ...]:
-    apart = "-"
-    if row["difference_low"] is not None:
-        apart = span_text(points_text(row["difference_low"]), points_text(row["difference_high"]))
-    return (
-        str(row["arm"]),
-        f"{row['successes']:,}/{row['n']:,}",
-        percent_text(row["rate_mean"]),
-        span_text(percent_text(row["rate_low"]), percent_text(row["rate_high"])),
-        percent_text(row["probability_best"]),
-        points_text(row["expected_loss_rate"]),
-        apart,
-    )
 
 
 def _counted(

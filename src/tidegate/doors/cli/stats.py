@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.doors.cli import looks, sizing, splitting
-from tidegate.doors.cli.figures import count_text, level_text, number_text, p_text, percent_text, points_text, span_text
+from tidegate.doors.cli import beliefs, looks, margins, sizing, splitting
 from tidegate.doors.cli.options import Json, group
 from tidegate.doors.cli.output import clean, print_json, print_table, say
 from tidegate.doors.cli.samples import COUNTS, MEANS, Arm, Source, heard, proportion, sample, two_arms
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.figures import count_text, level_text, number_text, p_text, percent_text, points_text, span_text
 from tidegate.stats.checks import BadSample, probability
 from tidegate.stats.means import welch
 from tidegate.stats.proportions import fisher_exact, wilson, z_test
@@ -22,7 +22,9 @@ __all__ = ["app"]
 
 app = group("Compute tests, intervals and sizes, without a server or a workspace.")
 app.add_typer(splitting.app)
+app.add_typer(beliefs.app)
 app.add_typer(sizing.app)
+app.add_typer(margins.app)
 app.add_typer(looks.app)
 
 Word = str | None
@@ -34,7 +36,7 @@ Alternative = Annotated[
 ]
 Level = Annotated[float | None, typer.Option("--level", help="The interval's level; 1 - alpha unless said.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="A p-value below it shows a difference.")]
-File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Rows from a CSV or JSONL file.")]
+File = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Rows from a CSV, JSONL or Parquet file.")]
 ArmColumn = Annotated[str | None, typer.Option("--arm", metavar="COLUMN", help="The column that names the arm.")]
 Metric = Annotated[str | None, typer.Option("--metric", metavar="COLUMN", help="The column with the value.")]
 Unit = Annotated[
@@ -275,6 +277,9 @@ def _answer(found: dict[str, Any], asked: Asked, rates: bool) -> str:
     write = points_text if rates else number_text
     unit = " points" if rates else ""
     way = "lower" if found["difference"] < 0 else "higher"
+    if found["difference"] == 0:
+        none = f"{span_text(write(low), write(high))}{unit}"
+        return f"No difference: {who} and the control are equal ({none}); {p_text(found['p_value'])}."
     said = f"{who} is {way} by {write(by)}{unit} ({span_text(write(low), write(high))})"
     limit = f"{asked.alpha:g}"
     if found["differs"]:

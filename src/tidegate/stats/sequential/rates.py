@@ -46,10 +46,14 @@ from tidegate.stats.checks import BadSample, Floats, counts, finite, positive, p
 from tidegate.stats.results import Interval
 from tidegate.stats.sequential.evidence import Evidence
 
-__all__ = ["FALLS", "RISES", "RateProcess", "RateState", "RateWindow", "rate_ratio_interval"]
+__all__ = ["FALLS", "RISES", "RISE_WEIGHTS", "RateProcess", "RateState", "RateWindow", "rate_ratio_interval"]
 
 RISES = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 """How many times r0 the rate ratio may truly be, where harm is looked for."""
+
+RISE_WEIGHTS = (0.1, 0.25, 0.15, 0.15, 0.15, 0.1, 0.1)
+"""How much each of `RISES` counts: most where harm is hard to tell from chance and still worth it, at 1.5 times r0. A
+rise of 1.25 times is seldom found in one rollout whatever its weight; 10 and 30 times are found at once."""
 
 FALLS = (0.4, 0.5, 0.6, 0.67, 0.8)
 """How many times r0 the rate ratio may truly be, where the absence of harm is looked for."""
@@ -112,7 +116,8 @@ class RateProcess:
 
     Rejecting the first says harm; rejecting the second (at a margin such as 1.5) says no harm beyond the margin. Not
     rejecting says neither. `alternatives` are the rho_k, all above 1 (below 1 for non-inferiority); `weights` are
-    above 0 and are scaled to sum to 1, equal unless said. Raises BadSample for what cannot be.
+    above 0 and are scaled to sum to 1: `RISE_WEIGHTS` for `RISES`, equal for any other grid, unless said. Raises
+    BadSample for what cannot be.
 
     The object is only the plan: `update` takes a state and a window and returns the next state, and changes neither.
     """
@@ -131,7 +136,7 @@ class RateProcess:
         rho = positive("alternatives", grid)
         if rho.ndim != 1 or rho.size == 0 or not np.all(rho < 1 if non_inferiority else rho > 1):
             raise BadSample(f"alternatives must be a row of numbers {'below' if non_inferiority else 'above'} 1")
-        share = np.full(rho.size, 1 / rho.size) if weights is None else positive("weights", weights)
+        share = positive("weights", _usual_weights(tuple(grid)) if weights is None else weights)
         if share.shape != rho.shape:
             raise BadSample("weights must be as many as alternatives")
         if positive("ratio", ratio).ndim != 0:
@@ -239,6 +244,10 @@ def rate_ratio_interval(
     return Interval(
         low=np.where(low <= -30.0, 0.0, np.exp(low)), high=np.where(high >= 30.0, np.inf, np.exp(high)), level=level
     )
+
+
+def _usual_weights(grid: tuple[float, ...]) -> tuple[float, ...]:
+    return RISE_WEIGHTS if grid == RISES else (1 / len(grid),) * len(grid)
 
 
 def _weighed(window: RateWindow) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ __all__ = [
     "Analysis",
     "Answer",
     "ArmReport",
+    "Assignment",
     "Bandit",
     "BanditReport",
     "Contrast",
@@ -21,11 +22,15 @@ __all__ = [
     "Decision",
     "Definition",
     "Experiment",
+    "Happening",
     "Look",
     "Metric",
     "Operating",
+    "Preview",
     "Scenario",
+    "Shown",
     "SplitReport",
+    "Started",
     "Variant",
 ]
 
@@ -127,10 +132,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     cuped: Cuped | None = None
     bandit: Bandit | None = None
     units_per_day: float | None = None
+    watched: tuple[Metric, ...] = ()
+    """Metrics of guardrails that are none of `metrics`: measured like them, but no rule counts their wins."""
+
+    @property
+    def measured(self) -> tuple[Metric, ...]:
+        """Every metric that has values: `metrics`, then `watched`."""
+        return self.metrics + self.watched
 
     def metric(self, name: str) -> Metric:
-        """The metric of this name, which the definition has."""
-        return next(one for one in self.metrics if one.name == name)
+        """The metric or the guardrail's metric of this name, which the definition has."""
+        return next(one for one in self.measured if one.name == name)
 
     @property
     def treatments(self) -> tuple[Variant, ...]:
@@ -254,6 +266,54 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     started_at_ms: int
     ended_at_ms: int | None = None
     decision: Decision | None = None
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a run: it was started, reweighed, stopped or decided; when (Unix ms) and by whom."""
+
+    kind: Literal["started", "reweighed", "stopped", "decided"]
+    at_ms: int
+    actor: str
+    detail: dict[str, object] = {}
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, and what happened to it, oldest first."""
+
+    experiment: Experiment
+    events: tuple[Happening, ...] = ()
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What would start: the definition with what the calls of the last days tell frozen in it, the new units a day that
+    they show (None: no calls), and what its author should know.
+    """
+
+    definition: Definition
+    units_per_day: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has just begun, and what its author should know."""
+
+    experiment: Experiment
+    warnings: tuple[str, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit gets, or would get: its variant, None when it is not in the experiment (`why` says why), and the
+    probability that it had to get this one. Asking enrols nobody.
+    """
+
+    experiment: str
+    unit: str
+    variant: str | None
+    propensity: float | None = None
+    prompt: str | None = None
+    version: str | None = None
+    model: str | None = None
+    why: str = ""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

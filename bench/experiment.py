@@ -46,11 +46,11 @@ experiment:
     treatment: {{prompt: {PROMPT}@{TREATMENT}, traffic: 50}}
   metrics:
     correct: {{source: feedback, baseline: 0.6, effect: 0.15, better: higher}}
-    latency_ms: {{}}
-    output_tokens: {{}}
+    latency_ms: {{baseline: 900, sd: 400}}
+    output_tokens: {{baseline: 20, sd: 10}}
   primary: correct
   guardrails:
-    error_rate: {{ratio: 1.5}}
+    error_rate: {{ratio: 1.5, baseline: 0.01}}
     latency_ms: {{ratio: 2.0}}
   unit: user
   observe: 5s

@@ -77,7 +77,7 @@ async def test_a_version_that_is_missing_costs_only_itself(control: Control, cap
         await tx.execute(delete(PROMPT_VERSIONS).where(PROMPT_VERSIONS.c.name == "greeting"))
         composed = await Press(control.db).compose(tx)
     assert set(composed.prompts) == {"farewell"}
-    assert "greeting@1.0.0 is live or a way back, but is not in the registry" in caplog.text
+    assert "greeting@1.0.0 is live, a way back or tried out, but is not in the registry" in caplog.text
 
 
 async def test_each_snapshot_is_one_more_than_the_last_and_of_its_time(control: Control) -> None:

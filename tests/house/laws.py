@@ -55,7 +55,7 @@ ROOMS = MappingProxyType(
             ),
             ("alembic", "httptools", "prometheus_client", "psutil", "sqlalchemy", "uvicorn", "uvloop"),
         ),
-        "doors": Row(("app", "kernel", "settings", "stats", "control/*/model")),
+        "doors": Row(("app", "kernel", "settings", "stats", "control/*/model", "control/*/reports")),
     }
 )
 
@@ -108,15 +108,19 @@ DOORS = MappingProxyType(
 FILES = MappingProxyType(
     {
         "control/*/store": Row((), ("sqlalchemy",)),
+        "control/experiments": Row((), ("numpy", "scipy")),  # many runs at a time, the same code as for one
+        "control/gates": Row((), ("numpy",)),
         "gateway/providers/vertex/tokens": Row((), ("cryptography",)),  # RS256 of a service account's token
     }
 )
 """What single files of a room may more."""
 
-OPTIONAL = MappingProxyType({"openai": ("app", "doors/cli"), "xllamacpp": ("adapters/xllamacpp", "app")})
+OPTIONAL = MappingProxyType(
+    {"openai": ("app", "doors/cli"), "pyarrow": ("doors/cli",), "xllamacpp": ("adapters/xllamacpp", "app")}
+)
 """Optional extras: only these rooms, and only inside a function, marked `# optional extra`."""
 
-PURE = ("kernel", "stats", "templates", "live", "control/*/model")
+PURE = ("kernel", "stats", "templates", "live", "control/*/model", "control/*/reports", "control/gates")
 """Places that take values and return values: no I/O, no processes, no event loop."""
 
 IO = (

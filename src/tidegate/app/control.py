@@ -28,6 +28,8 @@ from tidegate.app.secrets import open_vault
 from tidegate.app.snapshots import make_publish
 from tidegate.app.spending import SpendingOnDemand, open_spending, store_name
 from tidegate.app.watched import WatchedDatabase
+from tidegate.control.experiments.guard import keep_experiments
+from tidegate.control.experiments.service import Experiments
 from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.control.identity.service import Identity
 from tidegate.control.monitoring.contents import KeptContents
@@ -75,7 +77,7 @@ class Control:
         self._calls_db = open_calls(settings)
         self._publish = make_publish(self.db)
         self.identity = Identity(self.db, self._publish)
-        self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground,))
+        self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground, keep_experiments))
         self.secrets = Secrets(self.db, self._publish, lambda: open_vault(settings, environ))
         self._batches = open_batches(settings)
         self.calls = Calls(self._calls_db, self._batches)
@@ -92,6 +94,7 @@ class Control:
         )
         self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
         self.releases = self._releases()
+        self.experiments = self._experiments()
         errands = Errands(
             self.db,
             config=lambda: self.config,
@@ -141,6 +144,7 @@ class Control:
             self.config = await policies_store.current(tx)
         if self.config is not None and self.followed.follow(self.config.prompts):
             self.releases = self._releases()
+            self.experiments = self._experiments()
 
     async def readiness(self) -> Readiness:
         """The state of every part."""
@@ -171,6 +175,9 @@ class Control:
 
     def _releases(self) -> Releases:
         return Releases(self.db, self._publish, self.followed.prompts, self.followed.repository)
+
+    def _experiments(self) -> Experiments:
+        return Experiments(self.db, self._publish, self.followed.prompts, self.calls)
 
     def _open_repository(self, source: PromptSource) -> PromptRepository:
         return open_repository(source, self.settings, self._environ)

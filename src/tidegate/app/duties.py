@@ -20,6 +20,7 @@ DELIVER_S = 1.0
 FOLLOW_S = 2.0
 TELL_S = 2.0
 BUDGETS_S = 2.0
+EXPERIMENTS_S = 5.0
 COUNT_S = 15.0
 PRUNE_S = 60.0
 OUTBOX_KEPT_MS = 7 * 24 * 3600 * 1000
@@ -33,6 +34,7 @@ def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
         Duty("outbox", DELIVER_S, work.deliver, wake=committed),
         Duty("faults", TELL_S, work.tell_faults),
         Duty("budgets", BUDGETS_S, work.tell_budgets),
+        Duty("experiments", EXPERIMENTS_S, work.look_at_experiments),
         Duty("retention", PRUNE_S, work.prune),
         Duty("prompts", FOLLOW_S, work.follow, everywhere=True),
         Duty("losses", COUNT_S, work.count_losses, everywhere=True),
@@ -84,6 +86,10 @@ class _Work:
     async def tell_budgets(self) -> None:
         """Tell of budgets that have passed their soft edge or are exhausted, each once for its window."""
         await self._control.spend.tell()
+
+    async def look_at_experiments(self) -> None:
+        """Give bandits the weights that are due, and stop experiments whose guardrails are breached."""
+        await self._control.experiments.tick()
 
     async def prune(self) -> None:
         """Keep call records, errands and snapshots within their bounds."""

@@ -6,6 +6,7 @@ from tidegate.adapters.metrics.control import ControlMetrics
 from tidegate.app.followed import FollowedPrompts
 from tidegate.app.leader import Leader
 from tidegate.app.watched import WatchedDatabase
+from tidegate.control.experiments.service import Experiments
 from tidegate.control.monitoring.contents import KeptContents
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Config
@@ -29,6 +30,7 @@ class Parts(Protocol):
     leader: Leader
     followed: FollowedPrompts
     calls: Calls
+    experiments: Experiments
     contents: KeptContents
     spend: Spend
 

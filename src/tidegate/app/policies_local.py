@@ -10,6 +10,7 @@ from tidegate.app.config import check_file
 from tidegate.app.databases import migrate, open_database, schema_status
 from tidegate.app.prices import PricesOnDemand
 from tidegate.app.snapshots import make_publish
+from tidegate.control.experiments.guard import keep_experiments
 from tidegate.control.identity.model import Actor
 from tidegate.control.policies import store
 from tidegate.control.policies.model import changes, check_config, parse_config, priced, warnings
@@ -79,9 +80,9 @@ async def apply_locally(settings: Settings, text: str) -> Applied:
     await migrate(settings)
     actor = Actor("local", f"local:{_user()}", ("admin",))
     async with _opened(settings) as database:
-        return await Policies(database, make_publish(database), PricesOnDemand(), guards=(keep_ground,)).apply(
-            actor, text, CONFIG_NAME
-        )
+        guards = (keep_ground, keep_experiments)
+        policies = Policies(database, make_publish(database), PricesOnDemand(), guards=guards)
+        return await policies.apply(actor, text, CONFIG_NAME)
 
 
 def _user() -> str:

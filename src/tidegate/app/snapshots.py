@@ -5,6 +5,9 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidegate.control.experiments import store as experiments
+from tidegate.control.experiments.placing import live_by_environment as live_experiments
+from tidegate.control.experiments.placing import versions_of as versions_tried
 from tidegate.control.identity import store as identity
 from tidegate.control.identity.store import KEYS
 from tidegate.control.policies import store as policies
@@ -58,6 +61,8 @@ class Press:
         now_ms = await self._db.now_ms(tx)
         config = await policies.current(tx)
         releases = await rollouts.current(tx)
+        running = await experiments.running(tx)
+        live = versions_of(releases)
         return Snapshot(
             schema=SCHEMA,
             generation=await newest_generation(tx) + 1,
@@ -68,8 +73,9 @@ class Press:
             routes=config.routes if config else {},
             limits=config.limits if config else (),
             sealed={stored.sealed.name: stored.sealed for stored in await policies.secrets(tx)},
-            prompts=await self._prompts(tx, versions_of(releases), _shadowed(config, versions_of(releases))),
+            prompts=await self._prompts(tx, live | versions_tried(running), _shadowed(config, live)),
             releases=live_by_environment(releases),
+            experiments=live_experiments(running),
         )
 
     async def _keys(self, tx: AsyncConnection, now_ms: int) -> dict[str, KeyGrant]:
@@ -89,7 +95,7 @@ class Press:
         known = {pair: version for pair, version in self._versions.items() if pair in wanted}
         known |= await prompts.load(tx, wanted - known.keys()) if wanted - known.keys() else {}
         for pair in sorted(needed - known.keys()):  # a damaged database: the others must be served still
-            log.error("%s@%s is live or a way back, but is not in the registry", *pair)
+            log.error("%s@%s is live, a way back or tried out, but is not in the registry", *pair)
         self._versions = known
         found: dict[str, dict[str, PromptVersion]] = {}
         for (name, number), version in known.items():

@@ -25,6 +25,7 @@ MATRIX = {
     "prompt.edit": "editor reviewer deployer admin",
     "release.approve": "reviewer admin",
     "release.deploy": "deployer admin",
+    "experiment.manage": "deployer admin",
     "config.apply": "admin",
     "key.manage": "admin",
     "user.manage": "admin",

@@ -98,6 +98,9 @@ _FAULTS = (
     Fault("remote_missing", "fail", "The repository has no remote {remote}.",
           "Run `git remote add {remote} URL`, or set `prompts.remote` to null."),
     Fault("prompt_broken", "fail", "{fault}", "{mend}"),
+    # the experiments
+    Fault("experiment_overdue", "warn", "The experiment {name} should have ended {days} days ago, and goes on.",
+          "Look at it: `tidegate experiment analyze {name}`. Then run `tidegate experiment decide {name}`, or `stop`."),
     # the machine
     Fault("clock_wrong", "fail", "This machine's clock says {date}.", "Set the clock, by NTP if possible."),
     Fault("clock_skewed", "fail", "This machine's clock and {other} differ by {seconds} s.",

@@ -5,7 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.app.doctor import batches, certificates, databases, files, machine, ports, repository, serving, upstreams
+from tidegate.app.doctor import (
+    batches,
+    certificates,
+    databases,
+    experiments,
+    files,
+    machine,
+    ports,
+    repository,
+    serving,
+    upstreams,
+)
 from tidegate.app.doctor.faults import Finding, found
 from tidegate.app.doctor.patient import Machine, Patient, this_machine
 from tidegate.kernel.errors import NotFound, TidegateError
@@ -39,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     Check("batches", "the gateways' call records are unpacked as they come", batches.check_batches),
     Check("repository", "the repository is there, with everything committed", repository.check_repository),
     Check("prompts", "every committed prompt file is good", repository.check_prompts),
+    Check("experiments", "no experiment is long past its end", experiments.check_experiments),
     Check("clock", "the clock can be right", machine.check_clock),
     Check("clocks", "the clocks agree", databases.check_clocks),
     Check("disk", "there is room on the disk", machine.check_disk),

@@ -35,13 +35,14 @@ ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "editor": frozenset({"read", "prompt.edit"}),
         "reviewer": frozenset({"read", "prompt.edit", "release.approve", "audit.read", "content.read"}),
-        "deployer": frozenset({"read", "prompt.edit", "release.deploy"}),
+        "deployer": frozenset({"read", "prompt.edit", "release.deploy", "experiment.manage"}),
         "admin": frozenset(
             {
                 "read",
                 "prompt.edit",
                 "release.approve",
                 "release.deploy",
+                "experiment.manage",
                 "config.apply",
                 "key.manage",
                 "user.manage",

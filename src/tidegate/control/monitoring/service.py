@@ -1,9 +1,10 @@
-"""The verbs over call records: list, follow, show, find losses, and keep retention."""
+"""The verbs over call records and feedback: list, follow, show, read for experiments, find losses, keep retention."""
 
 import asyncio
 from math import ceil
 
 from tidegate.control.monitoring import store
+from tidegate.control.monitoring.exposures import Exposures, Past
 from tidegate.control.monitoring.model import (
     HOUR_MS,
     CallFilter,
@@ -110,6 +111,27 @@ class Calls:
         async with self._db.read() as tx:
             return await store.totals(tx, begins_at_ms, ends_at_ms)
 
+    async def exposures(self, experiment_id: str) -> Exposures:
+        """Every call of an experiment that is still kept, and its scores. Raises Unavailable."""
+        await self.unpack()
+        async with self._db.read() as tx:
+            return Exposures(await store.exposed(tx, experiment_id), await store.scores(tx, experiment_id))
+
+    async def history(self, wanted: Past) -> Exposures:
+        """The calls as they were without an experiment, and their scores. Raises Unavailable."""
+        await self.unpack()
+        async with self._db.read() as tx:
+            found = await store.past(tx, wanted)
+            said = await store.past_scores(tx, wanted) if found else []
+        kept = {call.call_id for call in found}
+        return Exposures(found, [score for score in said if score.call_id in kept])
+
+    async def newest_ms(self) -> int | None:
+        """When the newest call in the log started (Unix ms), None when it is empty. Raises Unavailable."""
+        await self.unpack()
+        async with self._db.read() as tx:
+            return await store.newest_ms(tx)
+
     async def gaps(self, *, since_ms: int | None = None, limit: int = 100) -> tuple[Gap, ...]:
         """Records that were lost: holes in a gateway's numbers, newest first; `since_ms` None means 24 hours ago."""
         await self.unpack()
@@ -136,14 +158,28 @@ class Calls:
         return sum(lost for _, lost in self._counted.values())
 
     async def prune(self, now_ms: int, retention: Retention) -> Pruned:
-        """Keep retention: delete what is older than `calls_days`, then the oldest of more than `calls_max_mb`.
+        """Keep retention: delete what is older than `calls_days`, then the oldest calls of more than `calls_max_mb`.
 
         Always a gateway's lowest numbers first, so that pruning never looks like a loss; in short transactions.
         """
         await self.unpack()
-        by_age = await self._prune_before(now_ms - retention.calls_days * DAY_MS)
-        horizon_ms = await self._size_horizon(retention.calls_max_mb * 1024 * 1024)
-        return Pruned(by_age, await self._prune_before(horizon_ms) if horizon_ms is not None else 0)
+        horizon_ms = now_ms - retention.calls_days * DAY_MS
+        by_age = await self._prune_before(horizon_ms)
+        await self._prune_feedback(horizon_ms)
+        edge_ms = await self._size_horizon(retention.calls_max_mb * 1024 * 1024)
+        return Pruned(by_age, await self._prune_before(edge_ms) if edge_ms is not None else 0)
+
+    async def _prune_feedback(self, horizon_ms: int) -> None:
+        """Let go scores as old as calls may become, in short transactions."""
+        async with self._db.read() as tx:
+            if (oldest_ms := await store.oldest_feedback_ms(tx)) is None or oldest_ms >= horizon_ms:
+                return
+        for _ in range(BATCHES):
+            async with self._db.write() as tx:
+                gone = await store.delete_feedback(tx, horizon_ms, BATCH)
+            if gone < BATCH:
+                return
+            await asyncio.sleep(0)
 
     async def _size_horizon(self, max_bytes: int) -> int | None:
         """The start before which calls must go for their size; None when all may stay."""

@@ -1,30 +1,42 @@
-"""The SQL over `calls`. Its columns are CallRecord's fields; the gateway's adapters create the table and write it."""
+"""The SQL over `calls` and `feedback`. Their columns are CallRecord's and Feedback's fields; the gateway's adapters
+create the tables and write them.
+"""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, column, delete, func, select, table
+from sqlalchemy import Select, column, delete, func, select, table, tuple_
 from sqlalchemy import text as sql
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidegate.control.monitoring.exposures import Exposed, Past, Scored
 from tidegate.control.monitoring.model import HOUR_MS, CallFilter, Gap, Life, PairFilter
 from tidegate.control.spend.model import CallTotals
 from tidegate.live.calls import CallRecord
+from tidegate.live.experiments import REQUEST, TAG
+from tidegate.live.feedback import Feedback
 
 __all__ = [
     "calls",
     "count_between",
     "delete_before",
+    "delete_feedback",
     "ending_with",
+    "exposed",
     "first_kept",
     "fresh",
     "gaps",
     "lives",
     "named",
+    "newest_ms",
     "nth_oldest_ms",
+    "oldest_feedback_ms",
     "one",
+    "past",
+    "past_scores",
+    "scores",
     "shadows",
     "total",
     "totals",
@@ -32,6 +44,10 @@ __all__ = [
 ]
 
 CALLS = table("calls", *(column(name) for name in CallRecord.__struct_fields__))
+FEEDBACK = table("feedback", *(column(name) for name in Feedback.__struct_fields__))
+CHUNK = 5_000
+PROMPT = "prompt:"
+COUNTING = "messages.count_tokens"
 
 # A loose index scan over the primary key (gateway_id, seq): a few steps for each gateway, however many calls.
 _LIVES = sql(
@@ -198,6 +214,74 @@ async def nth_oldest_ms(tx: AsyncConnection, place: int) -> int | None:
     return int(found) if found is not None else None
 
 
+async def exposed(tx: AsyncConnection, experiment_id: str) -> list[Exposed]:
+    """Users' calls in the experiment, in the order of their start."""
+    columns = (
+        CALLS.c.call_id,
+        CALLS.c.experiment_unit,
+        CALLS.c.variant,
+        CALLS.c.propensity,
+        *(CALLS.c[name] for name in Exposed._fields[4:]),
+    )
+    query = select(*columns).where(CALLS.c.experiment_id == experiment_id, CALLS.c.origin == "user")
+    found: list[Exposed] = []
+    words: dict[str, str] = {}  # each word is held once, however many rows have it
+    same = words.setdefault
+    async for rows in _chunks(tx, query.order_by(CALLS.c.started_at_ms, CALLS.c.call_id)):
+        for call_id, unit, variant, propensity, at_ms, ending, *figures in rows:
+            whom, which, how = same(unit, unit), same(variant, variant), same(ending, ending)
+            found.append(Exposed(call_id, whom, which, propensity, at_ms, how, *figures))
+    return found
+
+
+async def scores(tx: AsyncConnection, experiment_id: str) -> list[Scored]:
+    """What was said of the calls in the experiment, by somebody of their environment, as it came in."""
+    return await _scores(tx, _scored().where(CALLS.c.experiment_id == experiment_id, CALLS.c.origin == "user"))
+
+
+async def past(tx: AsyncConnection, wanted: Past) -> list[Exposed]:
+    """The calls, in the order of their start, each for the unit that an experiment would assign; of no variant."""
+    unit = CALLS.c.call_id if wanted.unit == REQUEST else CALLS.c.unit
+    columns = (CALLS.c.call_id, unit, CALLS.c.tags, *(CALLS.c[name] for name in Exposed._fields[4:]))
+    query = _past(select(*columns), wanted).order_by(CALLS.c.started_at_ms.desc()).limit(wanted.limit)
+    tag = wanted.unit.removeprefix(TAG) if wanted.unit.startswith(TAG) else None
+    reads_tags = tag is not None or bool(wanted.tags)
+    found: list[Exposed] = []
+    async for rows in _chunks(tx, query):
+        for call_id, whose, stored, *figures in rows:
+            tags = msgspec.json.decode(stored or "{}", type=dict[str, str]) if reads_tags else {}
+            whom = tags.get(tag) if tag is not None else whose
+            if whom and all(tags.get(name) == value for name, value in wanted.tags.items()):
+                found.append(Exposed(call_id, whom, "", 1.0, *figures))
+    return found[::-1]
+
+
+async def past_scores(tx: AsyncConnection, wanted: Past) -> list[Scored]:
+    """What was said of these calls (and of more, where `tags` narrow them), as it came in."""
+    return await _scores(tx, _past(_scored(), wanted))
+
+
+async def newest_ms(tx: AsyncConnection) -> int | None:
+    """When the newest call started; None when there is none."""
+    found = (await tx.execute(select(func.max(CALLS.c.started_at_ms)))).scalar()
+    return int(found) if found is not None else None
+
+
+async def oldest_feedback_ms(tx: AsyncConnection) -> int | None:
+    """When the oldest score came in; None when there is none."""
+    found = (await tx.execute(select(func.min(FEEDBACK.c.at_ms)))).scalar()
+    return int(found) if found is not None else None
+
+
+async def delete_feedback(tx: AsyncConnection, horizon_ms: int, limit: int) -> int:
+    """Delete at most `limit` scores that came in before the horizon, oldest first; return how many went."""
+    query = select(FEEDBACK.c.feedback_id, FEEDBACK.c.name).where(FEEDBACK.c.at_ms < horizon_ms)
+    old = query.order_by(FEEDBACK.c.at_ms).limit(limit).subquery()
+    pair = tuple_(FEEDBACK.c.feedback_id, FEEDBACK.c.name)
+    gone = await tx.execute(delete(FEEDBACK).where(pair.in_(select(old.c.feedback_id, old.c.name))))
+    return gone.rowcount
+
+
 async def total(tx: AsyncConnection) -> int:
     """How many calls are kept."""
     return int((await tx.execute(select(func.count()).select_from(CALLS))).scalar_one())
@@ -234,6 +318,38 @@ def _matching(query: Select[Any], wanted: CallFilter) -> Select[Any]:
     if wanted.before is not None:
         query = query.where(CALLS.c.started_at_ms < wanted.before)
     return query
+
+
+def _past(query: Select[Any], wanted: Past) -> Select[Any]:
+    """Whoever asked for a version by number, or only counted tokens, would not have been assigned anything."""
+    name = wanted.subject.removeprefix(PROMPT)
+    assigned = CALLS.c.release_id.is_not(None) | CALLS.c.experiment_id.is_not(None)
+    of = (CALLS.c.prompt == name) & assigned if name != wanted.subject else CALLS.c.route == wanted.subject
+    stretch = (CALLS.c.started_at_ms >= wanted.since_ms, CALLS.c.started_at_ms < wanted.before_ms)
+    query = query.where(*stretch, of, CALLS.c.environment == wanted.environment, CALLS.c.origin == "user")
+    query = query.where(CALLS.c.endpoint != COUNTING)
+    return query.where(CALLS.c.key_id.in_(wanted.key_ids)) if wanted.key_ids else query
+
+
+def _scored() -> Select[Any]:
+    """Scores beside their calls; those of another environment's keys are left out."""
+    same = (CALLS.c.call_id == FEEDBACK.c.call_id) & (CALLS.c.environment == FEEDBACK.c.environment)
+    columns = (FEEDBACK.c.call_id, FEEDBACK.c.name, FEEDBACK.c.value, FEEDBACK.c.at_ms)
+    return select(*columns).select_from(FEEDBACK.join(CALLS, same))
+
+
+async def _scores(tx: AsyncConnection, query: Select[Any]) -> list[Scored]:
+    found: list[Scored] = []
+    async for rows in _chunks(tx, query.order_by(FEEDBACK.c.at_ms, FEEDBACK.c.feedback_id)):
+        found.extend(Scored(*row) for row in rows)
+    return found
+
+
+async def _chunks(tx: AsyncConnection, query: Select[Any]) -> AsyncIterator[Sequence[Any]]:
+    """The rows, some at a time, so that a long answer holds up nobody else."""
+    async with tx.stream(query, execution_options={"yield_per": CHUNK}) as rows:
+        async for some in rows.partitions():
+            yield some
 
 
 async def _pragma(tx: AsyncConnection, name: str) -> int:

@@ -23,6 +23,7 @@ GROUPS = (
     ("Ending", ("ending", "status", "error_code", "finish_reason")),
     ("Prompt", ("prompt", "prompt_version", "release_id", "generation")),
     ("Model", ("model_requested", "route", "deployment", "region", "upstream_model", "upstream_request_id")),
+    ("Experiment", ("experiment_id", "variant", "experiment_unit", "propensity")),
     ("Way", ("attempts", "trace")),
     ("Usage", ("input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens")),
     ("Money", ("cost_nano_usd", "bound_nano_usd")),

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.control.experiments.analysis import analyse
+from tidegate.control.experiments.findings.analysis import analyse
+from tidegate.control.experiments.findings.outcomes import Outcomes, outcomes_of
 from tidegate.control.experiments.model import Analysis, Contrast, Definition, Experiment, Metric, Variant
-from tidegate.control.experiments.outcomes import Outcomes, outcomes_of
 from tidegate.control.gates.model import Gate, Ratio
 from tidegate.control.monitoring.exposures import Exposed, Exposures, Scored
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.support.experiment_logs import definition
+from tidegate.control.experiments.findings.verdict import Decided
 from tidegate.control.experiments.model import ANSWERS
-from tidegate.control.experiments.verdict import Decided
 from tidegate.control.gates.model import Drop, Gate, Ratio
 from tidegate.stats.sequential.stratified import Moments
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from tidegate.control.experiments.files.shape import experiment_schema
 from tidegate.control.experiments.model import Analysis, Definition, Operating
 from tidegate.control.experiments.reports.html import html
 from tidegate.control.experiments.reports.markdown import markdown
-from tidegate.control.experiments.shape import experiment_schema
 from tidegate.kernel.documents import decode_text
 from tidegate.kernel.errors import InvalidDocument, NotFound
 
@@ -56,7 +56,7 @@ def text_of(file: Path) -> str:
 
 def checked(file: Path) -> Checked:
     """Check a file; raises as `text_of`."""
-    from tidegate.control.experiments.reading import lint_experiment  # noqa: PLC0415  # lazy: costs half a second
+    from tidegate.control.experiments.files.reading import lint_experiment  # noqa: PLC0415  # lazy: costs half a second
 
     definition, faults, warnings = lint_experiment(text_of(file), file.name)
     findings = [*(_finding(one, "error") for one in faults), *(_finding(one, "warning") for one in warnings)]
@@ -65,7 +65,7 @@ def checked(file: Path) -> Checked:
 
 def definition_in(file: Path) -> Definition:
     """What a file means; raises as `text_of`, and Invalid whose message has a line for each fault."""
-    from tidegate.control.experiments.reading import read_experiment  # noqa: PLC0415  # lazy: costs half a second
+    from tidegate.control.experiments.files.reading import read_experiment  # noqa: PLC0415  # lazy: costs half a second
 
     return read_experiment(text_of(file), file.name)
 
@@ -79,7 +79,7 @@ def foreseen(
     progress: Callable[[float], None] | None = None,
 ) -> Operating:
     """What the rule does at this traffic, by simulation; `progress` is told which share of the work is done."""
-    from tidegate.control.experiments.simulate import simulate  # noqa: PLC0415  # lazy: costs half a second
+    from tidegate.control.experiments.simulations.simulate import simulate  # noqa: PLC0415  # lazy: costs half a second
 
     return simulate(definition, units_per_day=units_per_day, runs=runs, seed=seed, progress=progress)
 

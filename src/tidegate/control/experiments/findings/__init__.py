@@ -1,0 +1,1 @@
+"""From calls to what is known: outcomes, comparisons at every look, the rule's answer. Pure."""

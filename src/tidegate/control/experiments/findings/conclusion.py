@@ -1,0 +1,171 @@
+"""The decision of one experiment in words: the answer, why, and what is still missing. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.control.experiments.findings.compare import Track, unit_sd
+from tidegate.control.experiments.findings.remaining import information_needed, units_needed
+from tidegate.control.experiments.findings.verdict import SHIP, Found, decided_of
+from tidegate.control.experiments.model import ANSWERS, Decision, Definition, Metric
+from tidegate.control.experiments.rules.judging import named, rule_of
+from tidegate.stats.checks import Floats
+
+__all__ = ["Seen", "decision"]
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the decision rests on beside what was found: when each window ended (s after the start), the units judged
+    and the weights of now by variant, how many units come a day (None: unknown), and why nothing can be shipped (empty:
+    nothing stands against it) or decided at all.
+    """
+
+    elapsed_s: Floats
+    judged: tuple[int, ...]
+    weights: tuple[int, ...]
+    units_per_day: float | None = None
+    not_shippable: str = ""
+    void: str = ""
+
+
+def decision(definition: Definition, found: Found, seen: Seen) -> Decision:
+    """The decision at the first window that was decisive, else what is still missing."""
+    decided = decided_of(definition, found, seen.elapsed_s)
+    if seen.void:
+        return Decision(answer="inconclusive", variant=None, why=seen.void)
+    answer, variant, window = ANSWERS[int(decided.answer)], int(decided.variant), int(decided.window)
+    if window < 0:
+        return _open(definition, found, seen)
+    if int(decided.answer) == SHIP:
+        if seen.not_shippable:
+            return Decision(answer="inconclusive", variant=None, why=seen.not_shippable)
+        why = _shipped(definition, found, variant, window)
+    else:
+        why = " ".join(_kept(definition, found, at, window) for at in range(len(found.boards)))
+    return Decision(answer=answer, variant=definition.variants[variant].name, why=why)
+
+
+def _shipped(definition: Definition, found: Found, variant: int, window: int) -> str:
+    board, tracks, name = found.boards[variant - 1], found.tracks[variant - 1], definition.variants[variant].name
+    wins = [
+        _size(definition.metric(metric), tracks[metric], window)
+        for metric in named(rule_of(definition), definition)
+        if bool(board.wins[metric][window])
+    ]
+    held = [metric for metric, holds in board.holds.items() if bool(holds[window])]
+    told = f"`{name}` is better: {'; '.join(wins)}." if wins else f"`{name}` does what the rule asks."
+    return f"{told} Guardrails that surely hold: {', '.join(held)}." if held else told
+
+
+def _kept(definition: Definition, found: Found, at: int, window: int) -> str:
+    board, tracks, name = found.boards[at], found.tracks[at], definition.treatments[at].name
+    breached = [metric for metric, state in board.breached.items() if bool(state[window])]
+    if breached and not bool(found.truths[at].possible[window]):
+        return f"`{name}` breaches {', '.join(breached)}."
+    lost = [
+        _size(definition.metric(metric), tracks[metric], window)
+        for metric, state in board.loses.items()
+        if bool(state[window])
+    ]
+    if lost and not bool(found.truths[at].possible[window]):
+        return f"`{name}` is worse: {'; '.join(lost)}."
+    primary = definition.metric(definition.primary)
+    return (
+        f"The plan is over, and `{name}` is surely not better by {_number(primary, primary.effect)}, the least that is "
+        f"worth it: {_size(primary, tracks[primary.name], window)}."
+    )
+
+
+def _size(metric: Metric, found: Track, window: int) -> str:
+    estimate = float(found.estimate[window])
+    if metric.method == "ratio":
+        return f"{metric.name} is {estimate:.3g} times the control's"
+    low, high = float(found.low[window]), float(found.high[window])
+    size = f"{metric.name} {_number(metric, estimate, sign='+')}"
+    if not math.isfinite(low):
+        return size
+    return f"{size} ({_number(metric, low, sign='+')} to {_number(metric, high, sign='+')})"
+
+
+def _number(metric: Metric, value: float | None, sign: str = "") -> str:
+    known = value or 0.0
+    told = f"{known:{sign},.0f}" if abs(known) >= 1000 else f"{known:{sign}.3g}"
+    return f"{told} {metric.unit}" if metric.unit else told
+
+
+def _open(definition: Definition, found: Found, seen: Seen) -> Decision:
+    if not len(seen.elapsed_s) or not sum(seen.judged):
+        return Decision(answer="inconclusive", variant=None, why="No unit has been judged yet.")
+    fewest = min(int(one) for one in found.units[:, -1])
+    if fewest < definition.min_samples:
+        why = f"Too early: a variant has {fewest:,} units with a value of {definition.primary}, and each needs "
+        why += f"{definition.min_samples:,}."
+    elif float(seen.elapsed_s[-1]) >= definition.duration_s:
+        why = "The plan is over, and the rule is neither true nor out of reach."
+    else:
+        why = "Neither is the rule true yet, nor out of reach."
+    more, assumed = _more_units(definition, found, seen)
+    if more is None:
+        return Decision(answer="inconclusive", variant=None, why=why)
+    days = more / seen.units_per_day if seen.units_per_day else None
+    if assumed is not None:
+        size = _number(definition.metric(definition.primary), assumed, sign="+")
+        why += f" {more:,} more units would tell a true difference of {size} with {definition.power:.0%} power."
+    return Decision(answer="inconclusive", variant=None, why=why, more_units=more, about_days=days)
+
+
+def _more_units(definition: Definition, found: Found, seen: Seen) -> tuple[int | None, float | None]:
+    """Units of all variants that are still missing for the treatment that needs the fewest, and the difference that
+    they would tell; None when that is unknown, or when it is only min_samples that is missing.
+    """
+    units = found.units[:, -1]
+    shares = [one / sum(seen.weights) for one in seen.weights]
+    short = max(
+        (max(definition.min_samples - float(n), 0.0) / share for n, share in zip(units, shares, strict=True) if share),
+        default=0.0,
+    )
+    needs = [
+        _missing(definition, found.tracks[at][definition.primary], (units, shares, at + 1))
+        for at in range(len(found.boards))
+        if bool(found.truths[at].possible[-1])
+    ]
+    least, assumed = min(needs, key=lambda one: one[0], default=(math.inf, 0.0))
+    answered = float(units.sum()) / max(sum(seen.judged), 1)  # units that come, of which only these have a value
+    if not answered or (not math.isfinite(least) and not short):
+        return None, None
+    if not math.isfinite(least) or least < short:
+        return math.ceil(short / answered), None
+    return math.ceil(least / answered), assumed
+
+
+def _missing(
+    definition: Definition, found: Track, treatment: tuple[Floats, Sequence[float], int]
+) -> tuple[float, float]:
+    """Units with a value that are still missing to tell the effect that is worth having (once those have come, or when
+    it is unknown: the effect as it is estimated), and that effect with its sign. Infinite when nothing is known.
+    """
+    primary = definition.metric(definition.primary)
+    units, shares, variant = treatment
+    sd = _spread(primary, found)
+    family = len(named(rule_of(definition), definition)) * len(definition.treatments)
+    alpha = definition.alpha if definition.correction == "none" else definition.alpha / family
+    estimate, better = float(found.estimate[-1]), 1 if primary.better == "higher" else -1
+    guess = (estimate - 1) * (primary.baseline or 0.0) if primary.method == "ratio" else estimate
+    for difference in (None if primary.effect is None else better * primary.effect, guess):
+        if difference and math.isfinite(difference) and sd is not None and sd > 0:
+            information = information_needed(definition, difference, sd, alpha=alpha)
+            missing = units_needed(information, shares, variant) - float(units.sum())
+            if missing > 0:
+                return missing, difference
+    return math.inf, 0.0
+
+
+def _spread(primary: Metric, found: Track) -> float | None:
+    """The standard deviation of one unit: as seen, else as expected."""
+    error, n_c, n_t = (float(one[-1]) for one in (found.error, found.n_c, found.n_t))
+    if math.isfinite(error) and error > 0 and n_c and n_t:
+        return error * math.sqrt(n_c * n_t / (n_c + n_t))
+    return unit_sd(primary)

@@ -1,0 +1,1 @@
+"""Decision rules: small sentences, read into a tree and judged on arrays."""

@@ -1,0 +1,1 @@
+"""What a definition would do, tried on worlds that might be true. Pure."""

@@ -1,5 +1,6 @@
 """Pictures over time: the primary metric's interval as it narrowed, a bandit's weights, and what it lost."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -16,7 +17,9 @@ __all__ = ["paths", "regret", "weights"]
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, WIDTH - 6, 10.0, 190.0
 HEIGHT = 226.0
-DAY_MS = 86_400_000
+CLOCKS = ((7_200_000, 60_000, "minutes"), (172_800_000, 3_600_000, "hours"), (math.inf, 86_400_000, "days"))
+"""Up to how many ms on an axis of time, its unit in ms, and the unit's name."""
+
 ROWS = 24
 """So many rows, at most, are in the table behind a picture."""
 
@@ -38,21 +41,21 @@ def _path(analysis: Analysis, contrast: Contrast, key: str) -> Picture | None:
     looks = [_said(look, scale) for look in contrast.path]
     seen = [look for look in looks if look.estimate is not None]
     effect = _worth_having(analysis, contrast, scale)
-    across = span_of([_days(analysis, look.at_ms) for look in seen], LEFT, RIGHT)
+    across = span_of([_since(analysis, look.at_ms) for look in seen], LEFT, RIGHT)
     up = _height(seen, scale.null, effect)
     if across is None or up is None or len(seen) < 2:
         return None
-    parts = [*_axes(across, up, scale)]
+    parts = [*_axes(analysis, across, up, scale)]
     band = [look for look in seen if look.low is not None and look.high is not None]
-    points = [(across.at(_days(analysis, look.at_ms)), up.at(look.high or 0.0)) for look in band]
-    points += [(across.at(_days(analysis, look.at_ms)), up.at(look.low or 0.0)) for look in reversed(band)]
+    points = [(across.at(_since(analysis, look.at_ms)), up.at(look.high or 0.0)) for look in band]
+    points += [(across.at(_since(analysis, look.at_ms)), up.at(look.low or 0.0)) for look in reversed(band)]
     parts.append(tag("polygon", points=_joined(points), class_="band"))
     parts.append(_line(up.at(scale.null), "zero"))
     parts.append(write(RIGHT, up.at(scale.null) - 4, f"as {short(control_of(analysis), 120)}", "end", "quiet"))
     if effect is not None:
         parts.append(_line(up.at(effect), "worth"))
         parts.append(write(RIGHT, up.at(effect) - 4, "worth having", "end", "quiet"))
-    line = [(across.at(_days(analysis, look.at_ms)), up.at(look.estimate or 0.0)) for look in seen]
+    line = [(across.at(_since(analysis, look.at_ms)), up.at(look.estimate or 0.0)) for look in seen]
     parts.append(tag("polyline", points=_joined(line), class_="line"))
     title = f"{plain(contrast.metric)}, {plain(contrast.variant)} against {control_of(analysis)}, over time"
     last = contrast.path[-1]
@@ -85,11 +88,17 @@ def _height(seen: Sequence[Look], null: float, effect: float | None) -> Span | N
     return span_of([null, effect, *bounds, *(look.estimate for look in seen[len(seen) // 4 :])], BOTTOM, TOP)
 
 
-def _days(analysis: Analysis, at_ms: int) -> float:
-    return (at_ms - analysis.started_at_ms) / DAY_MS
+def _clock(analysis: Analysis) -> tuple[float, str]:
+    """In what the time since the start is told: the unit in ms, and its name."""
+    lasted_ms = (analysis.ended_at_ms or analysis.at_ms) - analysis.started_at_ms
+    return next((unit_ms, name) for most_ms, unit_ms, name in CLOCKS if lasted_ms <= most_ms)
 
 
-def _axes(across: Span, up: Span, scale: Scale | None) -> Iterator[Markup]:
+def _since(analysis: Analysis, at_ms: int) -> float:
+    return (at_ms - analysis.started_at_ms) / _clock(analysis)[0]
+
+
+def _axes(analysis: Analysis, across: Span, up: Span, scale: Scale | None) -> Iterator[Markup]:
     for value, said in ticks(up):
         y = up.at(value)
         yield tag("line", x1=LEFT, x2=across.end, y1=y, y2=y, class_="grid")
@@ -98,7 +107,7 @@ def _axes(across: Span, up: Span, scale: Scale | None) -> Iterator[Markup]:
         yield write(across.at(value), BOTTOM + 16, said, "middle", "quiet")
     unit = "" if scale is None else (scale.before + scale.apart).strip()
     yield write(0, HEIGHT - 4, short(unit, 180), class_="quiet")
-    yield write(RIGHT, HEIGHT - 4, "days since the start", "end", "quiet")
+    yield write(RIGHT, HEIGHT - 4, f"{_clock(analysis)[1]} since the start", "end", "quiet")
 
 
 def _line(y: float, class_: str) -> Markup:
@@ -118,15 +127,15 @@ def _some(found: Sequence[T]) -> Sequence[T]:
 def weights(analysis: Analysis, bandit: BanditReport) -> Picture | None:
     """The shares of units that a bandit gave its variants over time, stacked; None before there are two."""
     names = [plain(one.name) for one in analysis.definition.variants]
-    log = [(_days(analysis, at_ms), shares) for at_ms, shares in bandit.weights if len(shares) == len(names)]
-    across = span_of([day for day, _ in log], LEFT, WIDTH - 84)
+    log = [(_since(analysis, at_ms), shares) for at_ms, shares in bandit.weights if len(shares) == len(names)]
+    across = span_of([at for at, _ in log], LEFT, WIDTH - 84)
     if across is None or len(log) < 2:
         return None
     across, up = across._replace(low=log[0][0], high=max(log[-1][0], log[0][0] + 1e-6)), Span(0.0, 100.0, BOTTOM, TOP)
-    parts = [*_axes(across, up, None)]
+    parts = [*_axes(analysis, across, up, None)]
     for number, name in enumerate(names):
-        tops = [(day, sum(shares[: number + 1]) / 100) for day, shares in log]
-        floors = [(day, sum(shares[:number]) / 100) for day, shares in log]
+        tops = [(at, sum(shares[: number + 1]) / 100) for at, shares in log]
+        floors = [(at, sum(shares[:number]) / 100) for at, shares in log]
         area = [*_steps(tops, across, up), *reversed(_steps(floors, across, up))]
         parts.append(tag("polygon", points=_joined(area), class_=f"share tone{number % 6}"))
         top, floor = tops[-1][1], floors[-1][1]
@@ -156,13 +165,13 @@ def _steps(points: Sequence[Point], across: Span, up: Span) -> list[Point]:
 def regret(analysis: Analysis, bandit: BanditReport) -> Picture | None:
     """What a bandit lost so far against its best variant, beside what equal shares would have; None while unknown."""
     metric = metric_of(analysis.definition, analysis.definition.primary)
-    path = [(_days(analysis, at_ms), lost) for at_ms, lost in bandit.regret_path if known(lost) is not None]
+    path = [(_since(analysis, at_ms), lost) for at_ms, lost in bandit.regret_path if known(lost) is not None]
     equal = equal_regret(analysis, bandit)
-    across = span_of([day for day, _ in path], LEFT, WIDTH - 84)
+    across = span_of([at for at, _ in path], LEFT, WIDTH - 84)
     up = span_of([0.0, equal, *(lost for _, lost in path)], BOTTOM, TOP)
     if metric is None or across is None or up is None or len(path) < 2:
         return None
-    parts = [*_axes(across, up, None)]
+    parts = [*_axes(analysis, across, up, None)]
     parts.append(tag("polyline", points=_joined([(across.at(x), up.at(y)) for x, y in path]), class_="line"))
     parts.append(write(WIDTH - 80, up.at(path[-1][1]) + 4, "bandit", class_="name"))
     told = f"Lost by the bandit: about {sum_text(metric, path[-1][1])}."

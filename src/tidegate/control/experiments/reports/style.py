@@ -23,8 +23,8 @@ border-left:6px solid var(--open)}
 .answer.ship{border-color:var(--good)}.answer.keep,.answer.doubt{border-color:var(--bad)}
 .answer.doubt{border-left-style:double}
 ul{padding-left:1.2rem;max-width:44rem}li{margin:.3rem 0}
-figure{margin:1rem 0 1.5rem}figcaption{font-size:.9rem;color:var(--quiet);max-width:34rem;margin-bottom:.4rem}
-svg{display:block;width:100%;max-width:31rem;height:auto;overflow:hidden}
+figure{margin:1rem 0 1.5rem}figcaption{font-size:.9rem;color:var(--quiet);max-width:44rem;margin-bottom:.4rem}
+svg{display:block;width:100%;max-width:38rem;height:auto;overflow:hidden}
 .scroll{overflow-x:auto;margin:.75rem 0}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--good);outline-offset:2px}
 table{border-collapse:collapse;font-size:.92rem;min-width:100%;overflow-wrap:normal}
@@ -36,7 +36,8 @@ th{font-weight:600}tbody th{font-weight:500}
 details{margin:.4rem 0 1rem}summary{cursor:pointer;color:var(--quiet);font-size:.9rem}
 footer{margin-top:2.5rem;color:var(--quiet);font-size:.85rem}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--ink)}
-text.name{font-weight:600}text.figures{fill:var(--quiet)}text.quiet{fill:var(--quiet);font-size:11px}
+text.name{font-weight:600}text.figures{fill:var(--quiet)}text.quiet{fill:var(--quiet);font-size:11px;
+paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}
 text.good-text{fill:var(--good);font-weight:600}text.bad-text{fill:var(--bad);font-weight:600}
 line{stroke:var(--ink);stroke-width:1}line.grid{stroke:var(--edge)}line.zero{stroke:var(--ink);stroke-width:1.25}
 line.worth,line.limit{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:5 3}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +101,15 @@ def test_a_unit_is_told_what_the_gateway_would_give_it(unit: str, tags: dict[str
     assert counted["control"] > counted["treatment"] > 200
     assert {one.propensity for one in found if one.variant == "control"} == {0.6667}
     assert {(one.version, one.model) for one in found if one.variant == "treatment"} == {("1.1.0", "big")}
+
+
+@pytest.mark.parametrize("state", ["decided", "stopped"])
+def test_nobody_gets_anything_of_a_run_that_is_over(state: str) -> None:
+    found = {assignment_of(an_experiment(), f"u{number}", 0).variant for number in range(50)}
+    assert {"control", "treatment"} <= found
+    over = msgspec.structs.replace(an_experiment(), state=state)
+    told = {(one.variant, one.why) for one in (assignment_of(over, f"u{number}", 0) for number in range(50))}
+    assert told == {(None, f"It is over ({state}): everybody gets what is live.")}
 
 
 def test_the_holdout_is_in_nothing() -> None:

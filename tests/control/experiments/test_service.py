@@ -80,6 +80,13 @@ async def test_one_subject_is_in_one_layer_and_a_name_runs_once(control: Control
             await start(control, name, share=10)
         assert caught.value.code == code
     assert [one.name for one in await told(control)] == ["one"]
+    for share, mend in (
+        (10, "`layer: one`, to share"),
+        (45, "`layer: one`, with 80% of the traffic at most, to share"),
+    ):
+        with pytest.raises(Conflict) as caught:
+            await start(control, "two", share=share)
+        assert mend in caught.value.mend
     commit_free = definition_text("elsewhere", share=10, more="  environment: staging\n")
     await control.experiments.start(DEPLOYER, commit_free)
     assert set((await newest_snapshot(control)).experiments) == {"production", "staging"}

@@ -1,5 +1,7 @@
 """All gates together, in words: who is let through, who is stopped, and what is said of it."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from tests.control.gates.rollouts import ALPHA, GATES, Harm, moments_of_rate, one_run, rollouts
 from tidegate.control.gates.judge import verdict
 from tidegate.control.gates.model import Absolute, Drop, Gate, Ratio, Verdict
+from tidegate.control.gates.sentences import worded
+from tidegate.kernel.scales import Scale
 from tidegate.stats.sequential.stratified import Moments
 
 RUNS = 150
@@ -37,7 +41,7 @@ def test_an_identical_candidate_passes_with_a_reason_for_each_gate(same):
         low, estimate, high = ends(one)
         assert low < estimate < high
     assert "times the control's" in found.judgements[0].why
-    assert "lower is allowed" in found.judgements[1].why
+    assert "allowed is at most 0.03 lower" in found.judgements[1].why
 
 
 def test_one_blocking_breach_blocks_and_names_the_culprit():
@@ -61,7 +65,7 @@ def test_a_metric_without_evidence_is_open_and_no_pass(same):
     found = verdict(GATES, evidence, alpha=ALPHA)
     assert found.answer == "open"
     assert found.why == "Not known yet: faithfulness."
-    assert found.judgements[1].why == "faithfulness: nothing known yet; 0.03 lower is allowed."
+    assert found.judgements[1].why == "faithfulness: nothing known yet; allowed is at most 0.03 lower."
     assert found.judgements[1].p_beyond == 1
 
 
@@ -84,11 +88,27 @@ def test_a_verdict_goes_through_json_and_back(same):
 @pytest.mark.parametrize(
     ("rule", "better", "words"),
     [
-        (Absolute(0.05), "lower", "errors is 8%; at most 5% is allowed. Harm is proven"),
-        (Drop(0.02), "lower", "errors is 5% higher than the control (8% against 3%); 2% higher is allowed."),
-        (Ratio(1.5), "lower", "errors is 2.67 times the control's (8% against 3%); at most 1.5 times is allowed."),
-        (Absolute(0.05), "higher", "errors is 8%; at least 5% is allowed. It surely is not beyond that"),
-        (Ratio(0.5), "higher", "errors is 2.67 times the control's (8% against 3%); at least 0.5 times is allowed."),
+        (
+            Absolute(0.05),
+            "lower",
+            "errors is 8.0% (7.0 to 9.0); allowed is at most 5%. Harm is proven: p < 0.0001, needed 0.05.",
+        ),
+        (
+            Drop(0.02),
+            "lower",
+            "errors is 5.0 points higher (3.8 to 6.2), 8.0% against 3.0%; allowed is at most 2 points higher.",
+        ),
+        (
+            Ratio(1.5),
+            "lower",
+            "errors is 2.7 times the control's (2.1 to 3.4), 8.0% against 3.0%; allowed is at most 1.5 times",
+        ),
+        (Absolute(0.05), "higher", "errors is 8.0% (7.0 to 9.0); allowed is at least 5%. It surely is not beyond that"),
+        (
+            Ratio(0.5),
+            "higher",
+            "errors is 2.7 times the control's (2.1 to 3.5), 8.0% against 3.0%; allowed is at least 0.5 times",
+        ),
     ],
 )
 def test_each_rule_says_what_was_found_and_what_is_allowed(rule, better, words):
@@ -123,3 +143,16 @@ def test_the_interval_of_each_rule_surrounds_its_estimate_once_enough_is_known(b
             assert high - low < 0.2
         elif shape == "mean" and isinstance(rule, Absolute):
             assert one.low is one.high is None
+
+
+def test_a_verdict_is_worded_in_what_its_metrics_are_said_in(same):
+    scales = {
+        "faithfulness": Scale(100.0, "", " points", " points"),
+        "cost_usd": Scale(1.0, "$", " a query", " a query"),
+    }
+    found = worded(verdict(GATES, one_run(same, 2), alpha=ALPHA), scales, "v1")
+    told = {one.gate.metric: one.why for one in found.judgements}
+    assert "allowed is at most 3 points lower." in told["faithfulness"]
+    assert re.search(r"is \S+ points (higher|lower) \(.*\), \S+ points against \S+ points; ", told["faithfulness"])
+    assert re.search(r"is \S+ times v1's \(\S+ to \S+\), \$\S+ a query against \$\S+ a query; ", told["cost_usd"])
+    assert re.search(r", \S+% against \S+%; allowed is at most \S+ times v1's\.", told["p95_latency_ms"])

@@ -92,9 +92,9 @@ def test_experiments_are_listed_with_their_answers(monkeypatch: pytest.MonkeyPat
     over = run(state="decided", decision=Decision(answer="ship", variant="treatment", why=""))
     print_list([run(), over, run(state="stopped", decision=Decision(answer="keep", variant="control", why=""))])
     lines = [re.sub(r" {2,}", "  ", line.strip()) for line in printed().splitlines()]
-    assert lines[0] == "EXPERIMENT  ENV  OF  STATE  VARIANTS  STARTED  ANSWER"
+    assert lines[0] == "EXPERIMENT  ENV  OF  STATE  SHARES  STARTED  ANSWER"
     assert [line.rpartition("  ")[2] for line in lines[2:5]] == ["-", "ship treatment", "keep"]
-    assert lines[2].startswith("tone  dev  chat  running  control 50%, treatment 50%")
+    assert lines[2].startswith("tone  dev  chat  running  50/50  ")
 
 
 def test_no_experiments_is_a_sentence(printed: Printed) -> None:

@@ -1,9 +1,13 @@
-"""Answers that people give instead of the rule. Pure."""
+"""Answers that people give instead of the rule, and what is missing for one of the rule's. Pure."""
+
+import math
 
 from tidegate.control.experiments.model import ANSWERS, Answer, Decision, Definition, Experiment
 from tidegate.kernel.errors import Conflict, Invalid, NotFound
+from tidegate.kernel.figures import about_text
+from tidegate.kernel.plain import days_text, plural
 
-__all__ = ["check_answer", "forced", "not_running", "still_open"]
+__all__ = ["check_answer", "forced", "missing_text", "not_running", "still_open"]
 
 
 def check_answer(definition: Definition, answer: Answer | None, variant: str | None, reason: str) -> None:
@@ -33,14 +37,18 @@ def forced(definition: Definition, found: Decision, answer: Answer, variant: str
     return Decision(answer=answer, variant=chosen, why=f"Forced: {reason} (The rule said {found.answer}: {found.why})")
 
 
-def still_open(name: str, found: Decision) -> Conflict:
+def missing_text(found: Decision, unit: str) -> str:
+    """How much is missing for an answer: `about 4,200 more users, 6 days`; empty when that is unknown."""
+    days = days_text(found.about_days) if found.about_days is not None and math.isfinite(found.about_days) else ""
+    if found.more_units is not None and found.more_units > 0:
+        return ", ".join(filter(None, (f"about {about_text(found.more_units)} more {plural(unit)}", days)))
+    return f"about {days} more" if days else ""
+
+
+def still_open(definition: Definition, found: Decision) -> Conflict:
     """Why there is nothing to decide yet, and what is missing."""
-    missing = []
-    if found.more_units is not None:
-        missing.append(f"{found.more_units} more units")
-    if found.about_days is not None:
-        missing.append(f"about {found.about_days:.1f} days")
-    wait = f"Wait: {', '.join(missing)}. " if missing else ""
+    name, missing = definition.name, missing_text(found, definition.unit)
+    wait = f"Wait: {missing}. " if missing else ""
     return Conflict(
         f"The rule of {name} has no answer yet: {found.why}",
         mend=f"{wait}Or force one with a reason: `tidegate experiment decide {name} --answer keep --reason TEXT`.",

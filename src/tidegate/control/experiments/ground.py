@@ -60,7 +60,7 @@ def check_free(definition: Definition, running: Sequence[Experiment]) -> tuple[i
             raise Conflict(
                 f"{other.name} is running on {definition.subject} in {definition.environment}, in the layer "
                 f"{other.layer}: a call can be in one experiment only.",
-                mend=f"Write `layer: {other.layer}` to share its units, or wait until it is over.",
+                mend=_beside(definition, other, running),
                 code="experiment_layer",
             )
     here = (definition.environment, definition.layer)
@@ -81,10 +81,32 @@ def check_free(definition: Definition, running: Sequence[Experiment]) -> tuple[i
         raise Conflict(
             f"The layer {definition.layer} has no free stretch of {width / 100:g}% of the units: {used / 100:g}% are "
             f"taken by {names}.",
-            mend=f"Take less traffic (together at most {(BUCKETS - used) / 100:g}%), another layer, or wait.",
+            mend=_less(BUCKETS - used),
             code="layer_full",
         )
     return found
+
+
+def _beside(definition: Definition, other: Definition, running: Sequence[Experiment]) -> str:
+    """How to run beside another experiment of the same subject, in its layer."""
+    taken = [
+        (one.from_bp, one.to_bp)
+        for one in running
+        if (one.definition.environment, one.definition.layer) == (other.environment, other.layer)
+    ]
+    wanted = sum(variant.weight_bp for variant in definition.variants)
+    free = BUCKETS - sum(to_bp - from_bp for from_bp, to_bp in taken)
+    if free < 2:
+        return f"Wait until it is over, or stop it: the layer {other.layer} has no units left."
+    less = "" if place(taken, wanted) is not None else f", with {free / 100:g}% of the traffic at most"
+    return f"Write `layer: {other.layer}`{less}, to share its units, or wait until it is over."
+
+
+def _less(free_bp: int) -> str:
+    """What to do in a layer that is too full."""
+    if free_bp <= 0:
+        return "Wait until one of them is over."
+    return f"Take less traffic (at most {free_bp / 100:g}%), or wait until one of them is over."
 
 
 def check_thresholds(definition: Definition) -> None:

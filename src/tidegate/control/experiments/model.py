@@ -10,7 +10,6 @@ from tidegate.control.gates.model import Gate, Verdict
 
 __all__ = [
     "ANSWERS",
-    "STATES",
     "Analysis",
     "Answer",
     "ArmReport",
@@ -36,7 +35,6 @@ __all__ = [
 
 Answer: TypeAlias = Literal["ship", "keep", "inconclusive"]
 ANSWERS: tuple[Answer, ...] = ("ship", "keep", "inconclusive")
-STATES = ("running", "decided", "stopped")
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +52,10 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """What one unit is measured by.
 
-    `source` call: `field` is one of the call record's figures (outcomes.FIELDS); feedback: `field` is the name under
-    which scores come in. A unit's value: `per_unit` of its calls' values (mean, sum, any, first); with `above`, whether
-    that exceeds it, an event. `quantile` asks to freeze `above` at that quantile of the calls before the start.
+    `source` call: `field` is one of the call record's figures (FIELDS in findings/callvalues.py); feedback: `field` is
+    the name under which scores come in. A unit's value: `per_unit` of its calls' values (mean, sum, any, first); with
+    `above`, whether that exceeds it, an event. `quantile` asks to freeze `above` at that quantile of the calls before
+    the start.
     `shape` rate: one event a unit at most; mean: any number. `missing` zero: a unit without a value counts as 0;
     ignore: it has none. `baseline`, `sd` (of one unit) and `effect` (the least difference worth having, in the
     metric's unit) are what is expected, None when unknown. `method`: difference (means by windows) or ratio (exact,
@@ -104,7 +103,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     `subject`: `prompt:NAME` or the alias whose calls are in it. `unit`: user (the header x-tidegate-unit, else the
     body's `user`), request, or `tag:NAME`. A unit is judged once, `observe_s` after its first call: what it did until
     then counts, in the window of `window_s` in which that falls. `tags` and `keys` narrow who is in it. `rule` is the
-    decision rule's text (rules.py reads it). `alpha` is two-sided. `units_per_day` is the traffic that is expected.
+    decision rule's text (rules/ reads it). `alpha` is two-sided. `units_per_day` is the traffic that is expected.
     """
 
     name: str
@@ -331,7 +330,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operating(msgspec.Struct, frozen=True, kw_only=True):
-    """What a definition's rule does at a traffic: scenarios by simulation, the first of which is "no difference"."""
+    """What a definition's rule does at a traffic: scenarios by simulation, the first of which is "no difference".
+
+    `false_ship` is the share shipped of what is no better, `power` of what is better by the effect, None when no effect
+    is known. Where the rule ships what does no harm (`ships_unwon`), `false_ship` is of what is at a guardrail's limit,
+    and `power` of no difference.
+    """
 
     definition: Definition
     units_per_day: float
@@ -342,4 +346,5 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
     power: float | None
     needed_units: int | None
     needed_days: float | None
+    ships_unwon: bool = False
     notes: tuple[str, ...] = ()

@@ -87,7 +87,12 @@ def new_units_per_day(history: Exposures, now_ms: int) -> float | None:
 
 
 def assignment_of(experiment: Experiment, unit: str, holdout_bp: int) -> Assignment:
-    """What a unit of the run's segment gets; with the unit `request`, a unit is a call's id."""
+    """What a unit of the run's segment gets; with the unit `request`, a unit is a call's id. Of a run that is over,
+    nobody gets anything.
+    """
+    if experiment.state != "running":
+        why = f"It is over ({experiment.state}): everybody gets what is live."
+        return Assignment(experiment=experiment.definition.name, unit=unit, variant=None, why=why)
     live, definition = live_experiment(experiment), experiment.definition
     tags = dict(live.tags)
     if live.unit.startswith(TAG):

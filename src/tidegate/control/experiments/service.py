@@ -148,7 +148,7 @@ class Experiments:
         check_answer(running.definition, answer, variant, reason)
         found = (await self._looking.analysis(running, now_ms)).decision
         if answer is None and found.answer == "inconclusive":
-            raise still_open(name, found)
+            raise still_open(running.definition, found)
         decision = found if answer is None else forced(running.definition, found, answer, variant, reason)
         detail: dict[str, object] = {"reason": reason} if reason else {}
         if answer is not None:

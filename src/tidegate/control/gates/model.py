@@ -8,10 +8,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["STATES", "Absolute", "Drop", "Gate", "Judgement", "Ratio", "Rule", "State", "Verdict"]
+__all__ = ["Absolute", "Drop", "Gate", "Judgement", "Ratio", "Rule", "State", "Verdict"]
 
 State: TypeAlias = Literal["holds", "breached", "open"]
-STATES: tuple[State, ...] = ("holds", "breached", "open")
 
 
 class Ratio(msgspec.Struct, frozen=True, tag="ratio", tag_field="kind"):

@@ -31,11 +31,27 @@ from tidegate.stats.sequential.means import BURN_IN, normal_mixture, rho_for
 from tidegate.stats.sequential.rates import RISE_WEIGHTS, RISES, RateProcess, RateWindow
 from tidegate.stats.sequential.stratified import MeanState, Moments, StratifiedMeans
 
-__all__ = ["TIGHTEST_AT", "events_of", "harm", "line_of", "not_beyond", "one_mean", "rate_windows", "rho_of", "states"]
+__all__ = [
+    "FEWEST_EVENTS",
+    "TIGHTEST_AT",
+    "both_kinds",
+    "events_of",
+    "harm",
+    "line_of",
+    "not_beyond",
+    "one_mean",
+    "rate_windows",
+    "rho_of",
+    "states",
+]
 
 TIGHTEST_AT = 500.0
 """Where tests of means are sharpest: n_c n_t / (n_c + n_t), which is 500 for 1,000 units an arm."""
 
+FEWEST_EVENTS = 20
+"""Units of each kind in each arm before means of 0 and 1 are compared; the exact tests of rates need none."""
+
+_ROUNDING = 1e-9
 _FINE_RISES = (1.05, 1.1, *RISES)
 _FINE_RISE_WEIGHTS = (0.1, 0.1, *RISE_WEIGHTS)
 _FINE_FALLS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
@@ -103,6 +119,7 @@ def states(
     plan = StratifiedMeans(1.0, ratio=ratio, margin=margin, alternative=alternative, burn_in=gate.burn_in)
     found = plan.path(control, treatment)
     ready = (found.n_c >= gate.burn_in) & (found.n_t >= gate.burn_in) & (found.variance > 0)
+    ready = ready & both_kinds(control, treatment)
     towards = found.total if alternative == "greater" else -found.total
     known = None if gate.sd is None else gate.sd**2 * (1 + ratio**2) / 2
     return found, _mixed(towards, found.variance, rho_of(found.variance, found.weight, ready, known, level), ready)
@@ -119,6 +136,23 @@ def rho_of(variance: Floats, weight: Floats, ready: npt.NDArray[np.bool_], known
     learned = np.take_along_axis(each, first, axis=-1)
     some = np.take_along_axis(ready, first, axis=-1)
     return rho_for(np.where(some, learned, 1.0) * TIGHTEST_AT, level, two_sided=False)
+
+
+def both_kinds(control: Moments, treatment: Moments) -> npt.NDArray[np.bool_]:
+    """Whether each arm has had FEWEST_EVENTS units with 1 and as many with 0, of values that were nothing else so far:
+    before, a few of them make the difference, and the variance of the smaller arm is too low just when it had none.
+    Other values need not.
+    """
+    used = (control.n >= 2) & (treatment.n >= 2)
+    binary, enough = used | True, used | True
+    for arm in (control, treatment):
+        ones = arm.n * arm.mean
+        zeros = arm.n - ones
+        apart = np.abs(arm.squares - arm.mean * zeros) + np.abs(ones - np.rint(ones))
+        binary = binary & (apart <= _ROUNDING * np.maximum(arm.n, 1.0))
+        for kind in (ones, zeros):
+            enough = enough & (np.cumsum(np.where(used, kind, 0.0), axis=-1) >= FEWEST_EVENTS)
+    return np.asarray(enough | ~np.logical_and.accumulate(binary, axis=-1))
 
 
 def one_mean(gate: Gate, arm: Moments) -> tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]]:

@@ -21,11 +21,12 @@ from tidegate.control.experiments.model import (
 from tidegate.control.rollouts.model import Release
 from tidegate.doors.cli.experimentruns import next_steps, print_shown, shares_text, winner_of
 from tidegate.doors.cli.experimentviews import print_analysis, print_list, print_operating
-from tidegate.doors.cli.options import Json, Reason, Server, Workspace, group
+from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import clean, print_json, say, share_text
 from tidegate.doors.cli.progress import counted
 from tidegate.doors.cli.remote import Remote, connect, part
 from tidegate.kernel.errors import Invalid
+from tidegate.kernel.plain import count_of
 
 __all__ = ["app"]
 
@@ -33,6 +34,7 @@ app = group("Try variants of prompts and models on real traffic, and decide.")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment's YAML file.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's name.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="Why: kept with the run and in the audit.")]
 Traffic = Annotated[
     float | None,
     typer.Option("--units-per-day", metavar="N", min=1, help="New units (users) a day. [default: the file's own]"),
@@ -54,8 +56,9 @@ def lint(file: File, as_json: Json = False) -> int:
     if definition is None:
         say(f"{found.errors} to mend.")
         return 1
+    metrics = count_of(len(definition.metrics), "metric")
     say(f"{file.name} is in order: {definition.name} compares {len(definition.variants)} variants of "
-        f"{definition.subject} by {len(definition.metrics)} metrics in {definition.environment}.")  # fmt: skip
+        f"{definition.subject} by {metrics} in {definition.environment}.")  # fmt: skip
     return 0
 
 
@@ -67,7 +70,10 @@ def simulate(
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
-    """Foresee what the rule does at a traffic: how often it ships what is no better, and finds what is."""
+    """Foresee how often the rule would be wrong, and how soon right.
+
+    Plays it at a traffic: how often it ships what is no better, and finds what is.
+    """
     definition = local.definition_in(file)
     traffic = units_per_day or definition.units_per_day
     if traffic is None:
@@ -92,7 +98,7 @@ def start(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the rule does at this traffic, then let the experiment run."""
+    """Show what the rule does, then let the experiment run."""
     remote = connect(workspace, server)
     order = {"text": local.text_of(file), "file": file.name}
     if not as_json:
@@ -116,7 +122,7 @@ def start(
 
 @app.command()
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One experiment, with its events.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One experiment, with its events.")] = None,
     environment: Annotated[
         str | None, typer.Option("--env", "-e", metavar="NAME", help="One environment only.")
     ] = None,
@@ -182,7 +188,10 @@ def decide(
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """End an experiment by its rule's answer; refused while the rule has none."""
+    """End an experiment by its rule's answer.
+
+    Refused while the rule has none, unless --answer gives one.
+    """
     remote = connect(workspace, server)
     order = {"reason": reason, "answer": answer, "variant": variant}
     over = remote.post(f"/experiments/{part(name)}/decide", Experiment, order)
@@ -202,7 +211,10 @@ def decide(
 def stop(
     name: Name, reason: Reason = "", workspace: Workspace = None, server: Server = None, as_json: Json = False
 ) -> None:
-    """End an experiment without an answer: everybody gets again what is live."""
+    """End an experiment without an answer.
+
+    Everybody gets again what is live.
+    """
     path = f"/experiments/{part(name)}/stop"
     over = connect(workspace, server).post(path, Experiment, {"reason": reason})
     if as_json:

@@ -23,7 +23,7 @@ def print_shown(shown: Shown) -> None:
         (variant.name, share_text(weight), _version(variant), variant.model or "-")
         for variant, weight in zip(definition.variants, run.weights_bp, strict=True)
     ]
-    print_table(("VARIANT", ">NOW", "PROMPT", "MODEL"), rows, empty="")
+    print_table(("VARIANT", ">SHARE", "PROMPT", "MODEL"), rows, empty="")
     say()
     print_table(
         ("EVENT", "WHEN", "BY", "WHAT"), (_row(run, one) for one in shown.events), empty="Nothing happened yet."

@@ -12,11 +12,10 @@ from rich.text import Text
 from tidegate.control.experiments.model import Analysis, Contrast, Experiment, Operating
 from tidegate.control.experiments.reports.blocks import Grid, Report, Section
 from tidegate.control.experiments.reports.forecasts import forecast_of
-from tidegate.control.experiments.reports.plain import plain
-from tidegate.control.experiments.reports.scales import scales_of
 from tidegate.control.experiments.reports.whole import report_of
-from tidegate.control.experiments.reports.words import METRIC_STATES, contrast_scale, metric_of, p_cell
+from tidegate.control.experiments.reports.words import METRIC_STATES, change_cell, metric_of, p_cell
 from tidegate.doors.cli.output import ago, clean, print_table, share_text
+from tidegate.kernel.plain import plain
 
 __all__ = ["print_analysis", "print_list", "print_operating"]
 
@@ -69,19 +68,18 @@ def print_list(experiments: Sequence[Experiment]) -> None:
     """A line for each experiment."""
     rows = []
     for one in experiments:
-        weights = zip(one.definition.variants, one.weights_bp, strict=False)
         rows.append(
             (
                 plain(one.definition.name),
                 plain(one.definition.environment),
                 plain(one.definition.subject),
                 plain(one.state),
-                ", ".join(f"{plain(variant.name)} {share_text(weight)}" for variant, weight in weights),
+                "/".join(share_text(weight).removesuffix("%") for weight in one.weights_bp),
                 ago(one.started_at_ms),
                 _answer(one),
             )
         )
-    heads = ("EXPERIMENT", "ENV", "OF", "STATE", "VARIANTS", "STARTED", "ANSWER")
+    heads = ("EXPERIMENT", "ENV", "OF", "STATE", "SHARES", "STARTED", "ANSWER")
     print_table(heads, rows, empty="There are no experiments. Start one with `tidegate experiment start FILE`.")
 
 
@@ -153,7 +151,7 @@ def _metrics(console: Console, analysis: Analysis) -> Table | None:
         verdict = METRIC_STATES[one.state]
         style = _STATE_STYLES.get(verdict, "")
         name = plain(one.metric) + (f", {plain(one.variant)}" if several else "")
-        found = contrast_scale(one, scales_of(analysis)).cell(one.estimate, one.low, one.high)
+        found = change_cell(analysis, one)
         bar = Text(_bar(analysis, one, signs), style, no_wrap=True)
         table.add_row(Text(name), Text(found), bar, Text(verdict, style), Text(p_cell(one.p_adjusted)))
     return table

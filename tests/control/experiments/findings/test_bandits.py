@@ -241,6 +241,52 @@ def test_the_stop_declares_none_of_two_equal_leaders_and_finds_one_that_is_bette
     assert {ended((0.50, 0.80), batches=12, seed=200 + seed) for seed in range(10)} == {"v1"}
 
 
+def drifting(definition, seed, gain=0.0):
+    """40 windows in which the base rises from 0.2 to 0.8 while the second variant's share grows from 0.1 to 0.9."""
+    random = np.random.default_rng(seed)
+    window = np.repeat(np.arange(40), 100)
+    share, base = np.linspace(0.1, 0.9, 40)[window], np.linspace(0.2, 0.8, 40)[window]
+    variant = (random.random(window.size) < share).astype(np.int64)
+    value = (random.random(window.size) < base + gain * variant).astype(float)
+    chances = np.where(variant == 1, share, 1 - share)
+    return outcomes(definition, variant, value, propensity=chances, window=window)
+
+
+@pytest.mark.parametrize("metric", [SOLVED, SCORE])
+def test_a_base_that_drifts_while_the_shares_move_makes_no_best_variant(metric):
+    definition = defined(metric)
+    alike = [bandit_report(definition, drifting(definition, 300 + seed), ()) for seed in range(20)]
+    assert sum(one.may_stop for one in alike) <= 5  # alpha of 20, and 5 standard errors; pooled over time it was all
+    for one in alike:
+        weighted = one.weighted_means
+        assert weighted[0] is not None
+        assert weighted[1] is not None
+        assert abs(weighted[0][0] - weighted[1][0]) < 0.15  # the plain means are 0.19 apart
+    better = [bandit_report(definition, drifting(definition, 400 + seed, gain=0.15), ()) for seed in range(5)]
+    assert all(one.may_stop and one.leader == "v1" for one in better)
+
+
+def test_a_mean_by_propensities_is_not_given_before_there_were_enough_events():
+    """Without an event its interval would be a point: at a rate of 1 % it missed the truth in 20 % of bandits."""
+    definition = defined()
+    for events in (0, 19, 20):
+        variant = np.repeat([0, 1], 2000)
+        value = np.concatenate([np.arange(2000) < events, np.arange(2000) < 1000])
+        found = bandit_report(definition, outcomes(definition, variant, value), ()).weighted_means
+        assert (found[0] is None) == (events < 20)
+        assert found[1] is not None
+
+
+def test_a_log_with_a_variant_that_could_not_be_taken_gives_no_mean_by_propensities():
+    definition = defined()
+    variant = np.tile([0, 1], 500)
+    found = bandit_report(
+        definition, outcomes(definition, variant, np.arange(1000) % 3 == 0, propensity=1 - variant), ()
+    )
+    assert found.weighted_means[0] is not None
+    assert found.weighted_means[1] is None
+
+
 # ---------------------------------------------------------------------------------------------------- the report
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from tests.support.experiment_logs import COST, ERRORS, SCORE, definition
 from tests.support.experiment_worlds import normal_table, rate_table, within_5_se
+from tidegate.control.experiments.files.metrics import KNOWN
 from tidegate.control.experiments.findings.compare import (
     Track,
     events_of,
@@ -220,4 +221,73 @@ def test_of_a_ratio_the_effect_is_held_against_the_baseline(baseline: float | No
 def test_an_effect_as_large_as_the_rate_itself_is_never_out_of_reach():
     nothing = Moments(np.full(60, 1e4), np.zeros(60), np.zeros(60))
     assert not hopeless(msgspec.structs.replace(ERRORS, baseline=0.01, effect=0.02), (nothing, nothing)).any()
-    assert not hopeless(msgspec.structs.replace(ERRORS, effect=0.02), (nothing, nothing)).any()
+
+
+def test_without_a_baseline_the_effect_is_a_difference_and_what_is_not_there_cannot_be_saved():
+    nothing = Moments(np.full(60, 1e4), np.zeros(60), np.zeros(60))
+    assert hopeless(msgspec.structs.replace(ERRORS, effect=0.02), (nothing, nothing)).all()
+    for absurd in (0.0, 1.0, 3.0):
+        assert not hopeless(msgspec.structs.replace(ERRORS, effect=absurd), (nothing, nothing)).any()
+
+
+@pytest.mark.parametrize("baseline", [None, 0.05])
+def test_what_is_out_of_reach_does_not_depend_on_what_came_later_nor_on_other_runs(baseline: float | None):
+    rng, n = np.random.default_rng(43), np.full((20, 60), 100)
+    arms = rate_table(rng, n, np.linspace(0.02, 0.1, 20)[:, None]), rate_table(rng, n, 0.05)
+    metric = msgspec.structs.replace(ERRORS, baseline=baseline, effect=0.02)
+    whole = hopeless(metric, arms)
+    for run in range(20):
+        early = hopeless(metric, tuple(Moments(a.n[run, :30], a.mean[run, :30], a.squares[run, :30]) for a in arms))
+        assert np.array_equal(whole[run, :30], early)
+
+
+@pytest.mark.parametrize("baseline", [None, 0.02])
+def test_an_effect_that_is_there_is_seldom_ruled_out(baseline: float | None):
+    rng, n = np.random.default_rng(44), np.full((2000, 60), 60)
+    arms = rate_table(rng, n, 0.02), rate_table(rng, n, 0.01)
+    metric = msgspec.structs.replace(ERRORS, baseline=baseline, effect=0.01)
+    assert hopeless(metric, arms).any(axis=-1).mean() <= within_5_se(0.025, 2000)
+
+
+# ------------------------------------------------------------------------------------------ few events, many units
+
+UNEVEN = (0.9, 0.1)
+
+
+@pytest.mark.parametrize("shape", ["rate", "mean"])
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.95])
+def test_means_of_zeros_and_ones_hold_though_one_arm_is_small_and_events_are_rare(shape: str, rate: float):
+    """Judged from 50 units on they were wrong in 28 %, 5 % and 10 % of runs."""
+    rng = np.random.default_rng(45)
+    arms = [rate_table(rng, rng.poisson(share * 120, (RUNS, 60)), rate) for share in UNEVEN]
+    found = track(msgspec.structs.replace(SCORE, shape=shape), *arms, definition=OF)
+    assert (found.p_better[:, -1] < 0.025).mean() <= within_5_se(0.025, RUNS)
+    assert (found.p_worse[:, -1] < 0.025).mean() <= within_5_se(0.025, RUNS)
+    assert ((found.low > 0) | (found.high < 0)).any(axis=-1).mean() <= within_5_se(0.05, RUNS)
+
+
+def test_nothing_is_said_of_zeros_and_ones_before_there_were_enough_of_both():
+    n = np.full(10, 100.0)
+    events = np.array([2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
+    arms = [Moments(n, one / n, one * (1 - one / n)) for one in (events, 5 * events)]
+    found = track(msgspec.structs.replace(SCORE, shape="rate"), *arms, definition=OF)
+    assert np.isinf(found.low[:9]).all()
+    assert np.isfinite(found.low[9:]).all()
+    rest = [Moments(a.n, 1 - a.mean, a.squares) for a in arms]
+    other = track(msgspec.structs.replace(SCORE, shape="rate"), *rest, definition=OF)
+    assert np.array_equal(np.isfinite(other.low), np.isfinite(found.low))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), UNEVEN])
+def test_costs_are_judged_from_200_units_on_since_50_are_too_few_for_a_small_arm(shares: tuple[float, float]):
+    rng, runs = np.random.default_rng(46), 1200
+    arms = []
+    for share in shares:
+        n = np.full((runs, 60), round(share * 60))
+        values = rng.lognormal(-0.405, 0.9, (runs, 60, round(share * 60)))
+        mean = values.mean(axis=-1)
+        arms.append(Moments(n, mean, np.square(values - mean[..., None]).sum(axis=-1)))
+    of = definition(COST, min_samples=200)
+    found = track(KNOWN["cost_usd"], *arms, definition=of)
+    for p in (found.p_better, found.p_worse):
+        assert (p[:, -1] < 0.025).mean() <= within_5_se(0.025, runs)  # from 50 units on: 5.7 % where one arm is small

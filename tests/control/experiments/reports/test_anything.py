@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from tests.support.analyses import SAMPLES, operating
 from tests.support.anything import anything
 from tidegate.control.experiments.model import Analysis, Operating
+from tidegate.control.experiments.reports.forecasts import forecast_of
 from tidegate.control.experiments.reports.html import html
-from tidegate.control.experiments.reports.markdown import markdown, operating_markdown
+from tidegate.control.experiments.reports.markdown import markdown
 
 ANALYSES = anything(Analysis)
 SAID_BY_MACHINES = re.compile(r"(?<![A-Za-z])(nan|None|inf|NaN|Infinity|infinite|True|False)(?![A-Za-z])")
@@ -83,9 +84,13 @@ def test_any_analysis_is_markdown_without_markup_of_its_names(analysis: Analysis
 @ROOMY
 @given(anything(Operating))
 def test_any_forecast_is_written(forecast: Operating) -> None:
-    text = operating_markdown(forecast)
-    assert not SAID_BY_MACHINES.search(text)
-    assert not re.search(r"(?<!\\)[<>`]", text)
+    report = forecast_of(forecast)
+    said = [report.title, report.answer, *report.lead]
+    for section in report.sections:
+        said += [section.title, *section.lines, *section.points]
+        said += [cell for grid in section.grids for row in grid.rows for cell in row]
+    assert all(line.strip() for line in said)
+    assert not SAID_BY_MACHINES.search("\n".join(said))
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
@@ -96,5 +101,5 @@ def test_the_answer_is_the_first_thing_said(kind: str) -> None:
 
 
 def test_the_forecast_of_a_sample_is_whole() -> None:
-    text = operating_markdown(operating())
-    assert "| no difference | 0.8% | 41.0% | 58.2% | less than half do |" in text
+    (grid,) = forecast_of(operating()).sections[0].grids
+    assert grid.rows[0] == ("no difference", "0.8%", "41.0%", "58.2%", "less than half do")

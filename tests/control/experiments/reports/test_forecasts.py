@@ -21,6 +21,7 @@ def test_a_rule_that_ships_what_does_no_harm_is_told_otherwise() -> None:
         power=0.91,
         needed_units=None,
         needed_days=None,
+        ships_unwon=True,
     )
     assert forecast_of(found).answer == (
         "This rule ships a treatment that is as bad as a guardrail's limit in 2.0% of experiments and one that changes "

@@ -95,7 +95,7 @@ def test_a_broken_absolute_limit_says_the_level_and_the_limit() -> None:
     gate = Gate(metric="latency_ms", rule=Absolute(2000.0), shape="mean", better="lower", share=1.0)
     bad = judgement(gate, "breached", (2312.0, 2180.0, 2440.0), "")
     found = changed(kept(), guardrails={"t": Verdict(answer="block", judgements=(bad,), alpha=0.05, why="")})
-    assert answer(found) == "Keep control: latency_ms is 2,310 ms, allowed is at most 2,000 ms."
+    assert answer(found) == "Keep control: latency_ms is 2,310 ms (2,180 to 2,440), allowed is at most 2,000 ms."
 
 
 def test_a_breach_that_only_warns_is_not_the_reason() -> None:

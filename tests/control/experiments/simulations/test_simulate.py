@@ -126,13 +126,20 @@ def test_what_cannot_be_reached_is_unknown() -> None:
     assert named(found, "better").median_days is None
 
 
+def test_what_is_tried_is_said_in_what_the_metric_is_said_in() -> None:
+    found = simulate(definition(), units_per_day=3000, runs=20)
+    assert named(found, "better").effect == "+3 points"
+    assert named(found, "worse").effect == "-3 points"
+    assert not found.ships_unwon
+
+
 def test_a_guardrail_at_twice_its_margin_is_not_shipped_though_the_rest_is_better() -> None:
     guards = "guardrails: {error_rate: {ratio: 2, baseline: 0.05}, cost_per_query: {ratio: 1.3}}"
     found = simulate(definition(guards, metrics=FOUR), units_per_day=8000, runs=400)
     for name in ("error_rate at twice", "cost_per_query at twice"):
         assert named(found, name).ship < 0.05
         assert named(found, name).keep > 0.9
-    assert named(found, "error_rate").effect == "0.05 to 0.15"
+    assert named(found, "error_rate").effect == "5% to 15%"
 
 
 def test_a_breach_ends_the_experiment_whatever_the_rule_says_unless_it_only_warns() -> None:
@@ -153,6 +160,7 @@ def test_a_rule_without_a_win_is_judged_by_what_it_ships_at_the_margin() -> None
     assert len(margins) == 2
     assert found.false_ship == max(margins) <= allowed(0.05, 800)
     assert found.power == found.scenarios[0].ship > 0.9
+    assert found.ships_unwon
     assert any("without a win" in note for note in found.notes)
 
 
@@ -185,7 +193,7 @@ def test_the_notes_say_what_was_assumed() -> None:
         runs=20,
     )
     said = " ".join(found.notes)
-    for word in ("`faithfulness` 0.4", "`p95_latency_ms` 0.05", "bandit", "`window:"):
+    for word in ("`faithfulness` 0.4", "`p95_latency_ms` 5%", "bandit", "`window:"):
         assert word in said
 
 

@@ -24,9 +24,14 @@ from tidegate.control.experiments.model import (
     Look,
     Metric,
 )
+from tidegate.control.experiments.scales import scales_of
 from tidegate.control.gates.judge import verdict
 from tidegate.control.gates.model import Verdict
+from tidegate.control.gates.sentences import worded
 from tidegate.control.monitoring.exposures import Exposures
+from tidegate.kernel.figures import p_text
+from tidegate.kernel.plain import plain
+from tidegate.kernel.scales import Scale
 from tidegate.stats.posteriors import BetaBernoulli, expected_loss, probability_best
 from tidegate.stats.sequential.stratified import Moments
 
@@ -73,13 +78,9 @@ def analyse(
     """
     definition, started = experiment.definition, experiment.started_at_ms
     at_ms = now_ms if experiment.ended_at_ms is None else min(now_ms, experiment.ended_at_ms)
+    ended_at_ms = experiment.ended_at_ms
     outcomes = outcomes_of(
-        definition,
-        exposures,
-        started_at_ms=started,
-        now_ms=now_ms,
-        history=history,
-        ended_at_ms=experiment.ended_at_ms,
+        definition, exposures, started_at_ms=started, now_ms=now_ms, history=history, ended_at_ms=ended_at_ms
     )
     tables, adjusted = outcomes.tables(), outcomes.adjusted(definition.primary)
     compared = tables if adjusted is None else {**tables, definition.primary: adjusted}
@@ -88,7 +89,11 @@ def analyse(
     days = max(at_ms - started, 0) / _DAY_MS
     a_day = sum(outcomes.exposed) / days if days and sum(outcomes.exposed) else None
     judged = outcomes.judged().sum(axis=1)
+    arms = _arms(ground)
+    scales = scales_of(definition, arms)
     seen = Seen(
+        tables=compared,
+        scales=scales,
         elapsed_s=np.arange(1.0, outcomes.windows + 1) * definition.window_s,
         judged=tuple(int(one) for one in judged),
         weights=ground.weights,
@@ -102,16 +107,16 @@ def analyse(
         state=experiment.state,
         started_at_ms=started,
         at_ms=at_ms,
-        ended_at_ms=experiment.ended_at_ms,
+        ended_at_ms=ended_at_ms,
         days=days,
         units=int(judged.sum()),
         units_per_day=a_day,
         decision=decision(definition, ground.found, seen),
-        arms=_arms(ground),
+        arms=arms,
         contrasts=tuple(
             _contrast(ground, metric, at) for at in range(len(definition.treatments)) for metric in definition.metrics
         ),
-        guardrails=_guardrails(ground),
+        guardrails=_guardrails(ground, scales),
         split=split,
         excluded=outcomes.excluded,
         warnings=doubts_of(definition, outcomes, split),
@@ -127,7 +132,7 @@ def _expected_a_day(definition: Definition) -> float | None:
 
 def _broken(p: float) -> str:
     return (
-        f"The units did not come in the shares that were meant (p = {p:.1g}), so what is compared may not be alike. "
+        f"The units did not come in the shares that were meant ({p_text(p)}), so what is compared may not be alike. "
         "Nothing is decided until that is understood."
     )
 
@@ -136,7 +141,7 @@ def _biased(definition: Definition, responders_p: float | None) -> str:
     if responders_p is None or responders_p >= BROKEN:
         return ""
     return (
-        f"The variants differ in how many units have a value of {definition.primary} (p = {responders_p:.1g}): "
+        f"The variants differ in how many units have a value of {definition.primary} ({p_text(responders_p)}): "
         "those who have one may not be alike, and nothing is shipped on them."
     )
 
@@ -147,7 +152,7 @@ def _bandit(definition: Definition, outcomes: Outcomes, weights_log: WeightsLog)
     return bandit_report(definition, outcomes, tuple((at, tuple(weights)) for at, weights in weights_log))
 
 
-def _guardrails(ground: _Ground) -> dict[str, Verdict]:
+def _guardrails(ground: _Ground, scales: Mapping[str, Scale]) -> dict[str, Verdict]:
     definition = ground.definition
     if not definition.guardrails:
         return {}
@@ -157,7 +162,8 @@ def _guardrails(ground: _Ground) -> dict[str, Verdict]:
             gate.metric: (variant_of(ground.tables[gate.metric], 0), variant_of(ground.tables[gate.metric], at))
             for gate in definition.guardrails
         }
-        found[variant.name] = verdict(definition.guardrails, evidence, alpha=guard_alpha(definition))
+        judged = verdict(definition.guardrails, evidence, alpha=guard_alpha(definition))
+        found[variant.name] = worded(judged, scales, plain(definition.variants[0].name))
     return found
 
 

@@ -3,7 +3,8 @@
 Shares follow what was judged, and nothing else: an outcome that is still to come counts when it has come, and time that
 passes without one changes nothing. Whom the posterior thinks best is shown and decides the shares, never the end: read
 at every look, "95 % to be best" names a winner between two equal variants in more than half of all runs. The end is the
-generalised likelihood ratio's, which holds at every look and under any shares (`tidegate.stats.bandits.glr_stop`).
+generalised likelihood ratio's, which holds at every look and under any shares (`tidegate.stats.bandits.glr_stop`), and
+which must be borne out inside windows, where what drifts for all variants cancels.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.control.experiments.findings.compare import track
 from tidegate.control.experiments.findings.outcomes import Outcomes
 from tidegate.control.experiments.model import BanditReport, Definition, Metric
 from tidegate.control.experiments.placing import shares
+from tidegate.control.gates.questions import FEWEST_EVENTS
 from tidegate.kernel.errors import Invalid
 from tidegate.live.assignment import BUCKETS
 from tidegate.stats.bandits import glr_stop, thompson, top_two, with_floor
@@ -22,6 +25,7 @@ from tidegate.stats.checks import Floats
 from tidegate.stats.posteriors import BetaBernoulli, NormalNormal, NormalPrior, Posterior
 from tidegate.stats.propensities import Logged, aipw_mean
 from tidegate.stats.results import Proportion, Sample
+from tidegate.stats.sequential.stratified import Moments
 
 __all__ = ["MOST_POINTS", "bandit_report", "next_weights"]
 
@@ -138,13 +142,20 @@ def _believed(belief: Posterior) -> tuple[float, float, float]:
 def _corrected(
     definition: Definition, outcomes: Outcomes, counted: Chosen, at: int
 ) -> tuple[float, float, float] | None:
-    """The mean that the variant would have if every unit got it; rounds are the judged units in their order."""
+    """The mean that the variant would have if every unit got it; rounds are the judged units in their order. None
+    before `burn_in` units of the variant, and of 0 and 1 before FEWEST_EVENTS of each.
+    """
     taken = outcomes.variant[counted] == at
     if taken.sum() < max(definition.metric(definition.primary).burn_in, _FEWEST):
+        return None
+    own = outcomes.values[definition.primary][counted][taken]
+    if np.all((own == 0) | (own == 1)) and min(own.sum(), (1 - own).sum()) < FEWEST_EVENTS:
         return None
     order = np.argsort(outcomes.at_ms[counted], kind="stable")
     reward = outcomes.values[definition.primary][counted][order]
     propensity = np.where(taken, outcomes.propensity[counted], 1.0)[order]  # of a variant not taken it is not read
+    if not propensity.min() > 0:
+        return None  # one was taken that could not be: what the log says of the shares is wrong
     planned = float(definition.min_samples * len(definition.variants))
     found = aipw_mean(Logged(reward, taken[order], propensity), level=_LEVEL, tightest_at=planned)
     return float(found.mean), float(found.interval.low), float(found.interval.high)
@@ -153,6 +164,9 @@ def _corrected(
 def _stop(definition: Definition, outcomes: Outcomes, counted: Chosen) -> tuple[int | None, bool]:
     """The leader by plain means and whether it may be declared best; None before each variant has been judged enough:
     one unit for rates, `burn_in` for means, whose spread is taken as known.
+
+    The likelihood ratio pools all windows. Where the base drifts while shares move, it would take the drift for a
+    difference; so the leader must be better than every rival inside windows too, with alpha / 2 shared among them.
     """
     metric = definition.metric(definition.primary)
     rewards = _rewards(definition, outcomes, counted)
@@ -168,7 +182,17 @@ def _stop(definition: Definition, outcomes: Outcomes, counted: Chosen) -> tuple[
         samples = [Sample.of(arm) for arm in rewards]
         arms = Sample([one.mean for one in samples], [one.sd for one in samples], n)
         found = glr_stop(arms, delta=definition.alpha, lowest=lowest)
-    return int(found.leader), bool(found.stop)
+    leader = int(found.leader)
+    return leader, bool(found.stop) and _ahead_inside_windows(definition, outcomes, leader)
+
+
+def _ahead_inside_windows(definition: Definition, outcomes: Outcomes, leader: int) -> bool:
+    """Whether the leader is surely better than every other variant, compared window by window."""
+    metric, table = definition.metric(definition.primary), outcomes.tables()[definition.primary]
+    rivals = [at for at in range(len(definition.variants)) if at != leader]
+    arms = [Moments(table.n[at], table.mean[at], table.squares[at]) for at in range(len(definition.variants))]
+    level = definition.alpha / 2 / len(rivals)
+    return all(track(metric, arms[at], arms[leader], definition=definition).p_better[-1] < level for at in rivals)
 
 
 def _regret_path(outcomes: Outcomes, means: list[float], lowest: bool) -> tuple[tuple[int, float], ...]:

@@ -11,13 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.control.experiments.model import Definition, Metric
+from tidegate.control.gates.questions import both_kinds
 from tidegate.stats.checks import Floats
+from tidegate.stats.sequential.bounded_rates import BASES, line_path
 from tidegate.stats.sequential.evidence import always_valid_p
 from tidegate.stats.sequential.means import normal_mixture, normal_mixture_bound, rho_for
 from tidegate.stats.sequential.rates import RateProcess, RateWindow, rate_ratio_interval
 from tidegate.stats.sequential.stratified import Moments, StratifiedMeans
 
 __all__ = ["Track", "events_of", "mixing", "ratio_intervals", "surely_less_than", "track", "unit_sd"]
+
+LARGEST_MARGIN = max(BASES) - min(BASES)
+"""Of a difference of rates that can be ruled out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def surely_less_than(
 ) -> npt.NDArray[np.bool_]:
     """Whether, after each window, no improvement as large as the metric's `effect` is left in the interval at
     1 - definition.alpha; `found` is the track of the two `arms`. False where the metric has no effect. Of a ratio:
-    that which the effect makes of the baseline (unknown: of the control's mean).
+    that which the effect makes of the baseline; where that is unknown, by the exact test of a difference of rates.
     """
     higher = metric.better == "higher"
     nothing = np.zeros(found.p_better.shape, dtype=np.bool_)
@@ -70,14 +75,17 @@ def surely_less_than(
         return nothing
     if metric.method == "difference":
         return np.asarray(found.high < metric.effect if higher else found.low > -metric.effect)
-    control, treatment = arms
-    units = float(control.n.sum())
-    usual = metric.baseline or (float((control.n * control.mean).sum()) / units if units else 0.0)
-    margin = 1 + (metric.effect if higher else -metric.effect) / usual if usual > 0 else 0.0
-    if margin <= 0:
+    windows, effect = events_of(*arms), metric.effect if higher else -metric.effect
+    if metric.baseline:
+        margin = 1 + effect / metric.baseline
+        if margin <= 0:
+            return nothing
+        log_e = RateProcess(margin, non_inferiority=higher).path(windows).log_e
+    elif 0 < metric.effect < LARGEST_MARGIN:
+        log_e = line_path(windows, margin=effect, alternative="less" if higher else "greater").log_e
+    else:
         return nothing
-    state = RateProcess(margin, non_inferiority=higher).path(events_of(control, treatment))
-    return np.asarray(state.log_e >= np.log(2 / definition.alpha))
+    return np.asarray(log_e >= np.log(2 / definition.alpha))
 
 
 def ratio_intervals(control: Moments, treatment: Moments, looks: npt.NDArray[np.int64], *, level: float) -> Floats:
@@ -115,9 +123,10 @@ def _difference(metric: Metric, control: Moments, treatment: Moments, definition
     burn_in = max(metric.burn_in, 2)
     state = StratifiedMeans(1.0, burn_in=burn_in).path(control, treatment)
     expected = unit_sd(metric)
-    sd = _learned_sd(control, treatment, burn_in) if expected is None else np.asarray([expected])
-    rho = mixing(definition, sd)
     ready = (state.n_c >= burn_in) & (state.n_t >= burn_in) & (state.variance > 0)
+    ready = ready & both_kinds(control, treatment)
+    sd = _learned_sd(control, treatment, ready) if expected is None else np.asarray([expected])
+    rho = mixing(definition, sd)
     rises, falls = (
         always_valid_p(np.where(ready, normal_mixture(sign * state.total, state.variance, rho), 0.0))
         for sign in (1.0, -1.0)
@@ -156,18 +165,17 @@ def _ratio(metric: Metric, windows: RateWindow) -> Track:
     )
 
 
-def _learned_sd(control: Moments, treatment: Moments, burn_in: int) -> Floats:
-    """The standard deviation within arms of the first windows that together have burn_in units an arm and some
-    variance, (..., 1); 1 where they have not come yet, which nothing is said from.
+def _learned_sd(control: Moments, treatment: Moments, ready: npt.NDArray[np.bool_]) -> Floats:
+    """The standard deviation within arms of the windows until the first that is `ready`, (..., 1); 1 where none is yet,
+    which nothing is said from.
     """
+    if not ready.shape[-1]:
+        return np.ones((*ready.shape[:-1], 1))
     used = (control.n >= 2) & (treatment.n >= 2)
-    n_c, n_t, squares, df = (
+    squares, df = (
         np.cumsum(np.where(used, part, 0.0), axis=-1)
-        for part in (control.n, treatment.n, control.squares + treatment.squares, control.n + treatment.n - 2)
+        for part in (control.squares + treatment.squares, control.n + treatment.n - 2)
     )
-    if not df.shape[-1]:
-        return np.ones((*df.shape[:-1], 1))
-    known = (n_c >= burn_in) & (n_t >= burn_in) & (squares > 0)
-    first = np.argmax(known, axis=-1, keepdims=True)
+    first = np.argmax(ready, axis=-1, keepdims=True)
     variance = np.take_along_axis(squares, first, -1) / np.maximum(np.take_along_axis(df, first, -1), 1.0)
-    return np.asarray(np.sqrt(np.where(known.any(axis=-1, keepdims=True), variance, 1.0)))
+    return np.asarray(np.sqrt(np.where(ready.any(axis=-1, keepdims=True), variance, 1.0)))

@@ -1,28 +1,34 @@
 """The decision of one experiment in words: the answer, why, and what is still missing. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.control.experiments.findings.compare import Track, unit_sd
+import numpy as np
+
+from tidegate.control.experiments.findings.compare import Track, ratio_intervals, unit_sd
 from tidegate.control.experiments.findings.remaining import information_needed, units_needed
-from tidegate.control.experiments.findings.verdict import SHIP, Found, decided_of
+from tidegate.control.experiments.findings.verdict import SHIP, Found, decided_of, variant_of
 from tidegate.control.experiments.model import ANSWERS, Decision, Definition, Metric
 from tidegate.control.experiments.rules.judging import named, rule_of
+from tidegate.kernel.figures import about_text, level_text
+from tidegate.kernel.plain import plain, plural
+from tidegate.kernel.scales import TIMES, Scale
 from tidegate.stats.checks import Floats
+from tidegate.stats.sequential.stratified import Moments
 
 __all__ = ["Seen", "decision"]
-
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the decision rests on beside what was found: when each window ended (s after the start), the units judged
-    and the weights of now by variant, how many units come a day (None: unknown), and why nothing can be shipped (empty:
-    nothing stands against it) or decided at all.
+    """What the decision rests on beside what was found: the tables that were compared and what each metric is said in,
+    when each window ended (s after the start), the units judged and the weights of now by variant, how many units come
+    a day (None: unknown), and why nothing can be shipped (empty: nothing stands against it) or decided at all.
     """
 
+    tables: Mapping[str, Moments]
+    scales: Mapping[str, Scale]
     elapsed_s: Floats
     judged: tuple[int, ...]
     weights: tuple[int, ...]
@@ -42,16 +48,17 @@ def decision(definition: Definition, found: Found, seen: Seen) -> Decision:
     if int(decided.answer) == SHIP:
         if seen.not_shippable:
             return Decision(answer="inconclusive", variant=None, why=seen.not_shippable)
-        why = _shipped(definition, found, variant, window)
+        why = _shipped(definition, found, seen, (variant, window))
     else:
-        why = " ".join(_kept(definition, found, at, window) for at in range(len(found.boards)))
+        why = " ".join(_kept(definition, found, seen, (at + 1, window)) for at in range(len(found.boards)))
     return Decision(answer=answer, variant=definition.variants[variant].name, why=why)
 
 
-def _shipped(definition: Definition, found: Found, variant: int, window: int) -> str:
-    board, tracks, name = found.boards[variant - 1], found.tracks[variant - 1], definition.variants[variant].name
+def _shipped(definition: Definition, found: Found, seen: Seen, at: tuple[int, int]) -> str:
+    variant, window = at
+    board, name = found.boards[variant - 1], definition.variants[variant].name
     wins = [
-        _size(definition.metric(metric), tracks[metric], window)
+        _size(definition, found, seen, (metric, *at))
         for metric in named(rule_of(definition), definition)
         if bool(board.wins[metric][window])
     ]
@@ -60,40 +67,33 @@ def _shipped(definition: Definition, found: Found, variant: int, window: int) ->
     return f"{told} Guardrails that surely hold: {', '.join(held)}." if held else told
 
 
-def _kept(definition: Definition, found: Found, at: int, window: int) -> str:
-    board, tracks, name = found.boards[at], found.tracks[at], definition.treatments[at].name
+def _kept(definition: Definition, found: Found, seen: Seen, at: tuple[int, int]) -> str:
+    variant, window = at
+    board, name = found.boards[variant - 1], definition.variants[variant].name
+    out_of_reach = not bool(found.truths[variant - 1].possible[window])
     breached = [metric for metric, state in board.breached.items() if bool(state[window])]
-    if breached and not bool(found.truths[at].possible[window]):
+    if breached and out_of_reach:
         return f"`{name}` breaches {', '.join(breached)}."
-    lost = [
-        _size(definition.metric(metric), tracks[metric], window)
-        for metric, state in board.loses.items()
-        if bool(state[window])
-    ]
-    if lost and not bool(found.truths[at].possible[window]):
+    lost = [_size(definition, found, seen, (metric, *at)) for metric, state in board.loses.items() if state[window]]
+    if lost and out_of_reach:
         return f"`{name}` is worse: {'; '.join(lost)}."
     primary = definition.metric(definition.primary)
-    return (
-        f"The plan is over, and `{name}` is surely not better by {_number(primary, primary.effect)}, the least that is "
-        f"worth it: {_size(primary, tracks[primary.name], window)}."
-    )
+    least = seen.scales[primary.name].exact(primary.effect or 0.0, apart=True)
+    size = _size(definition, found, seen, (primary.name, *at))
+    return f"The plan is over, and `{name}` is surely not better by {least}, the least that is worth it: {size}."
 
 
-def _size(metric: Metric, found: Track, window: int) -> str:
-    estimate = float(found.estimate[window])
-    if metric.method == "ratio":
-        return f"{metric.name} is {estimate:.3g} times the control's"
-    low, high = float(found.low[window]), float(found.high[window])
-    size = f"{metric.name} {_number(metric, estimate, sign='+')}"
-    if not math.isfinite(low):
-        return size
-    return f"{size} ({_number(metric, low, sign='+')} to {_number(metric, high, sign='+')})"
-
-
-def _number(metric: Metric, value: float | None, sign: str = "") -> str:
-    known = value or 0.0
-    told = f"{known:{sign},.0f}" if abs(known) >= 1000 else f"{known:{sign}.3g}"
-    return f"{told} {metric.unit}" if metric.unit else told
+def _size(definition: Definition, found: Found, seen: Seen, at: tuple[str, int, int]) -> str:
+    """A metric of a variant after a window, in the words of the reports: `score is 3.1 points higher (1.2 to 5.0)`."""
+    name, variant, window = at
+    track, scale = found.tracks[variant - 1][name], seen.scales[name]
+    low, high = float(track.low[window]), float(track.high[window])
+    if definition.metric(name).method == "ratio":
+        scale, arms = TIMES, [variant_of(seen.tables[name], one) for one in (0, variant)]
+        interval = ratio_intervals(arms[0], arms[1], np.asarray([window]), level=1 - definition.alpha)
+        low, high = (float(end) for end in interval[:, 0])
+    control = plain(definition.variants[0].name)
+    return f"{plain(name)} is {scale.apart_text(float(track.estimate[window]), low, high, control)}"
 
 
 def _open(definition: Definition, found: Found, seen: Seen) -> Decision:
@@ -112,8 +112,11 @@ def _open(definition: Definition, found: Found, seen: Seen) -> Decision:
         return Decision(answer="inconclusive", variant=None, why=why)
     days = more / seen.units_per_day if seen.units_per_day else None
     if assumed is not None:
-        size = _number(definition.metric(definition.primary), assumed, sign="+")
-        why += f" {more:,} more units would tell a true difference of {size} with {definition.power:.0%} power."
+        metric, scale, units = definition.metric(definition.primary), seen.scales[definition.primary], definition.unit
+        chosen = metric.effect is not None and abs(assumed) == abs(metric.effect)
+        size = scale.exact(abs(assumed), apart=True) if chosen else scale.difference(abs(assumed), 2)
+        why += f" About {about_text(more)} more {plural(units)} would tell a true difference of {size} with "
+        why += f"{level_text(definition.power)} power."
     return Decision(answer="inconclusive", variant=None, why=why, more_units=more, about_days=days)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from tidegate.control.experiments.findings.outcomes import Outcomes, settle_ms
 from tidegate.control.experiments.findings.split import BROKEN
 from tidegate.control.experiments.model import Definition, Metric, SplitReport
+from tidegate.kernel.figures import p_text
 
 __all__ = ["doubts_of"]
 
@@ -32,13 +33,13 @@ def doubts_of(definition: Definition, outcomes: Outcomes, split: SplitReport) ->
 def _of_split(definition: Definition, split: SplitReport) -> Iterator[str]:
     if not split.ok:
         yield (
-            f"The split is broken (p = {split.p:.1g}). Look for calls of one variant that are not logged or not "
+            f"The split is broken ({p_text(split.p)}). Look for calls of one variant that are not logged or not "
             "assigned: errors before the log, retries, a cache, bots, clients that send their unit only sometimes; "
             "and for weights that were changed outside the experiment."
         )
     if split.responders_p is not None and split.responders_p < BROKEN:
         yield (
-            f"Who has a value of {definition.primary} differs by variant (p = {split.responders_p:.1g}). Look for a "
+            f"Who has a value of {definition.primary} differs by variant ({p_text(split.responders_p)}). Look for a "
             "variant whose users are asked more often, answer more often, or whose calls fail before they can; "
             "`missing: zero` counts everyone."
         )

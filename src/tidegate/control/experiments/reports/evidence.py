@@ -1,30 +1,28 @@
 """What was found, as sections: the metrics, the guardrails, who was in it, and where a bandit stands."""
 
-import math
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from types import MappingProxyType
 
 from tidegate.control.experiments.model import Analysis, ArmReport, BanditReport, Contrast, Metric
 from tidegate.control.experiments.reports.blocks import Grid, Section
-from tidegate.control.experiments.reports.plain import count_of, plain, plural, singular
-from tidegate.control.experiments.reports.scales import NUMBER, UNKNOWN, known, scales_of
 from tidegate.control.experiments.reports.words import (
     GATE_STATES,
     METRIC_STATES,
-    allowed_text,
     chance_text,
-    contrast_scale,
+    change_cell,
     control_of,
-    found_text,
-    gate_scale,
     metric_of,
     p_cell,
     share_text,
     split_sentence,
     variant_text,
 )
+from tidegate.control.experiments.scales import scales_of
+from tidegate.control.gates.sentences import allowed_text, found_cell, gate_scale
 from tidegate.kernel.figures import count_text, fixed_text, level_text, percent_text, places_of
+from tidegate.kernel.plain import count_of, plain, plural, singular
+from tidegate.kernel.scales import NUMBER, UNKNOWN, known, mean_error
 
 __all__ = [
     "bandit_section",
@@ -37,9 +35,6 @@ __all__ = [
     "sum_text",
     "who",
 ]
-
-SURE = 1.96
-"""Half a 95% interval is so many standard errors."""
 
 
 def metrics(analysis: Analysis) -> Section:
@@ -78,7 +73,7 @@ def _contrast_row(analysis: Analysis, contrast: Contrast, several: bool) -> tupl
         _named(analysis, contrast, several),
         mean_text(analysis, arms.get(control), contrast.metric),
         mean_text(analysis, arms.get(contrast.variant), contrast.metric),
-        contrast_scale(contrast, scales_of(analysis)).cell(contrast.estimate, contrast.low, contrast.high),
+        change_cell(analysis, contrast),
         METRIC_STATES[contrast.state],
         p_cell(contrast.p_adjusted),
     )
@@ -86,7 +81,7 @@ def _contrast_row(analysis: Analysis, contrast: Contrast, several: bool) -> tupl
 
 def _chance_row(analysis: Analysis, contrast: Contrast, several: bool) -> tuple[str, ...]:
     relative = known(contrast.relative, 100.0)
-    lost = scales_of(analysis).get(contrast.metric, NUMBER).difference(contrast.loss, 2)
+    lost = scales_of(analysis.definition, analysis.arms).get(contrast.metric, NUMBER).difference(contrast.loss, 2)
     change = UNKNOWN if relative is None else signed_percent(relative)
     return _named(analysis, contrast, several), chance_text(contrast.best), lost, change
 
@@ -97,17 +92,8 @@ def mean_text(analysis: Analysis, arm: ArmReport | None, name: str) -> str:
     if arm is None or mean is None:
         return UNKNOWN
     metric, counted = metric_of(analysis.definition, name), arm.counted.get(name, 0)
-    return scales_of(analysis).get(name, NUMBER).level(mean, _error(metric, mean, counted))
-
-
-def _error(metric: Metric | None, mean: float, counted: int) -> float | None:
-    """Half a 95% interval of a mean, roughly; None when it cannot be told."""
-    if metric is None or counted < 1:
-        return None
-    if metric.shape == "rate" and 0 <= mean <= 1:
-        return max(SURE * math.sqrt(mean * (1 - mean) / counted), 1 / counted)
-    sd = known(metric.sd)
-    return None if sd is None or sd <= 0 else SURE * sd / math.sqrt(counted)
+    error = None if metric is None else mean_error(mean, counted, metric.sd, rate=metric.shape == "rate")
+    return scales_of(analysis.definition, analysis.arms).get(name, NUMBER).level(mean, error)
 
 
 def guardrails(analysis: Analysis) -> Section | None:
@@ -116,11 +102,11 @@ def guardrails(analysis: Analysis) -> Section | None:
     several = len(analysis.guardrails) > 1
     for variant, verdict in analysis.guardrails.items():
         for one in verdict.judgements:
-            scale = gate_scale(one.gate, scales_of(analysis))
+            scale = gate_scale(one.gate, scales_of(analysis.definition, analysis.arms))
             name = plain(one.gate.metric) + ("" if one.gate.block else " (only warns)")
             name = f"{name}, {plain(variant)}" if several else name
             allowed = allowed_text(one.gate, scale, control)
-            rows.append((name, allowed, found_text(one, scale), GATE_STATES[one.state]))
+            rows.append((name, allowed, found_cell(one, scale), GATE_STATES[one.state]))
             if one.why.strip():
                 named = plain(one.gate.metric) in one.why and not several
                 points.append(plain(one.why) if named else f"{name}: {plain(one.why)}")
@@ -190,7 +176,7 @@ def shares(analysis: Analysis) -> tuple[list[float | None], list[float | None]]:
 def bandit_section(analysis: Analysis, bandit: BanditReport) -> Section:
     """Where a bandit stands: weights, rewards, what was lost, and whether it may be ended."""
     primary, names = analysis.definition.primary, [one.name for one in analysis.definition.variants]
-    scale = scales_of(analysis).get(primary, NUMBER)
+    scale = scales_of(analysis.definition, analysis.arms).get(primary, NUMBER)
     weights = bandit.weights[-1][1] if bandit.weights else ()
     rows = []
     for name, weight, posterior, best, weighted in zip_longest(

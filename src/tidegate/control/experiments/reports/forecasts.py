@@ -1,18 +1,14 @@
 """What a definition's rule does at a traffic, told before the start: how often it errs, how often it finds."""
 
-import math
-
 from tidegate.control.experiments.model import Operating, Scenario
 from tidegate.control.experiments.reports.blocks import Grid, Report, Section
-from tidegate.control.experiments.reports.plain import days_text, plain, plural, time_text
-from tidegate.control.experiments.reports.scales import PERCENT, UNKNOWN, known, scale_of
 from tidegate.control.experiments.reports.words import Mood, metric_of
+from tidegate.control.experiments.scales import scale_of
 from tidegate.kernel.figures import about_text, count_text, level_text
+from tidegate.kernel.plain import days_text, plain, plural, time_text
+from tidegate.kernel.scales import PERCENT, SURE, UNKNOWN, known, mean_error
 
 __all__ = ["forecast_of"]
-
-SURE = 1.96
-"""Half a 95% interval is so many standard errors."""
 
 
 def forecast_of(operating: Operating) -> Report:
@@ -49,7 +45,7 @@ def forecast_of(operating: Operating) -> Report:
 
 def _answer(operating: Operating) -> str:
     falsely = _share(operating.false_ship, operating.runs)
-    unwon = _ships_unwon(operating)
+    unwon = operating.ships_unwon
     bad = "is as bad as a guardrail's limit" if unwon else "changes nothing"
     found = [f"This rule ships a treatment that {bad} in {falsely} of experiments"]
     if known(operating.power) is not None:
@@ -61,12 +57,6 @@ def _answer(operating: Operating) -> str:
     wanted = level_text(operating.definition.power)
     takes = f"; to ship it in {wanted} takes {', '.join(filter(None, (need, time)))}" if need or time else ""
     return f"{' '.join(found)}{takes}."
-
-
-def _ships_unwon(operating: Operating) -> bool:
-    """Tell whether the rule is one that ships what does no harm: what it is to find is then no difference."""
-    null = operating.scenarios[0].ship if operating.scenarios else None
-    return operating.power is not None and operating.power == null != operating.false_ship
 
 
 def _worth(operating: Operating) -> str:
@@ -94,5 +84,4 @@ def _share(share: float | None, runs: int) -> str:
     found = known(share)
     if found is None:
         return UNKNOWN
-    error = SURE * math.sqrt(max(found * (1 - found), 0.0) / runs) if runs > 0 else None
-    return PERCENT.level(found, None if error is None else max(error, 1 / runs))
+    return PERCENT.level(found, mean_error(found, runs, None, rate=True))

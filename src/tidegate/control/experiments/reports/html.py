@@ -7,9 +7,9 @@ from tidegate.control.experiments.reports import plots, rows
 from tidegate.control.experiments.reports.blocks import Grid, Section
 from tidegate.control.experiments.reports.drawing import Picture
 from tidegate.control.experiments.reports.marks import Markup, tag, text
-from tidegate.control.experiments.reports.plain import date_text
 from tidegate.control.experiments.reports.style import STYLE
 from tidegate.control.experiments.reports.whole import report_of
+from tidegate.kernel.plain import date_text
 
 __all__ = ["html"]
 

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from tidegate.control.experiments.model import Analysis, Operating
+from tidegate.control.experiments.model import Analysis
 from tidegate.control.experiments.reports.blocks import Grid, Report
-from tidegate.control.experiments.reports.forecasts import forecast_of
 from tidegate.control.experiments.reports.whole import report_of
 
-__all__ = ["markdown", "operating_markdown"]
+__all__ = ["markdown"]
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>|#~!&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
@@ -16,11 +15,6 @@ _SPECIAL = re.compile(r"[\\`*\[\]<>|#~!&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 def markdown(analysis: Analysis) -> str:
     """The report of an analysis as Markdown."""
     return _written(report_of(analysis))
-
-
-def operating_markdown(operating: Operating) -> str:
-    """What a definition's rule does at a traffic, as Markdown."""
-    return _written(forecast_of(operating))
 
 
 def _written(report: Report) -> str:

@@ -2,11 +2,13 @@
 
 from tidegate.control.experiments.model import Analysis, Definition, Metric
 from tidegate.control.experiments.reports.blocks import Grid, Section
-from tidegate.control.experiments.reports.plain import count_of, date_text, joined, plain, plural, singular, time_text
-from tidegate.control.experiments.reports.scales import NUMBER, PERCENT, TIMES, Scale, known, scale_of
-from tidegate.control.experiments.reports.words import allowed_text, share_text, variant_text
-from tidegate.control.gates.model import Gate, Ratio
+from tidegate.control.experiments.reports.words import share_text, variant_text
+from tidegate.control.experiments.scales import scale_of
+from tidegate.control.gates.model import Gate
+from tidegate.control.gates.sentences import allowed_text, gate_scale
 from tidegate.kernel.figures import about_text, level_text
+from tidegate.kernel.plain import count_of, date_text, joined, plain, plural, singular, time_text
+from tidegate.kernel.scales import NUMBER, Scale, known
 
 __all__ = ["cautions", "defined", "judged", "meanings"]
 
@@ -153,8 +155,7 @@ def about_level(metric: Metric, above: float) -> str:
 
 
 def _gate_row(gate: Gate, scales: dict[str, Scale], control: str) -> tuple[str, ...]:
-    plain_scale = scales.get(gate.metric, PERCENT if gate.shape == "rate" else NUMBER)
-    allowed = allowed_text(gate, TIMES if isinstance(gate.rule, Ratio) else plain_scale, control)
+    allowed = allowed_text(gate, gate_scale(gate, scales), control)
     share = known(gate.share)
     return (
         plain(gate.metric),

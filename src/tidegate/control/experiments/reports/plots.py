@@ -9,9 +9,10 @@ from tidegate.control.experiments.reports.blocks import Grid
 from tidegate.control.experiments.reports.drawing import WIDTH, Picture, Span, picture, short, span_of, ticks, write
 from tidegate.control.experiments.reports.evidence import equal_regret, sum_text
 from tidegate.control.experiments.reports.marks import Markup, tag
-from tidegate.control.experiments.reports.plain import date_text, plain
-from tidegate.control.experiments.reports.scales import Scale, known, scales_of
 from tidegate.control.experiments.reports.words import contrast_scale, control_of, metric_of, share_text
+from tidegate.control.experiments.scales import scales_of
+from tidegate.kernel.plain import date_text, plain
+from tidegate.kernel.scales import Scale, known
 
 __all__ = ["paths", "regret", "weights"]
 
@@ -37,7 +38,7 @@ def paths(analysis: Analysis) -> Iterator[Picture]:
 
 
 def _path(analysis: Analysis, contrast: Contrast, key: str) -> Picture | None:
-    scale = contrast_scale(contrast, scales_of(analysis))
+    scale = contrast_scale(contrast, scales_of(analysis.definition, analysis.arms))
     looks = [_said(look, scale) for look in contrast.path]
     seen = [look for look in looks if look.estimate is not None]
     effect = _worth_having(analysis, contrast, scale)

@@ -8,22 +8,21 @@ from tidegate.control.experiments.model import Analysis, BanditReport, Contrast
 from tidegate.control.experiments.reports.drawing import WIDTH, Picture, Span, mark, picture, short, span_of, write
 from tidegate.control.experiments.reports.evidence import shares
 from tidegate.control.experiments.reports.marks import Markup, tag
-from tidegate.control.experiments.reports.plain import plain
-from tidegate.control.experiments.reports.scales import NUMBER, known, scales_of
 from tidegate.control.experiments.reports.words import (
     GATE_STATES,
     METRIC_STATES,
-    allowed_text,
     chance_text,
-    contrast_scale,
+    change_cell,
     control_of,
-    found_text,
-    gate_scale,
     metric_of,
     share_text,
 )
+from tidegate.control.experiments.scales import scales_of
 from tidegate.control.gates.model import Absolute, Drop, Judgement, Ratio
+from tidegate.control.gates.sentences import allowed_text, found_cell, gate_scale
 from tidegate.kernel.figures import p_text, percent_text
+from tidegate.kernel.plain import plain
+from tidegate.kernel.scales import NUMBER, known
 
 __all__ = ["forest", "margins", "posteriors", "split"]
 
@@ -102,7 +101,7 @@ def forest(analysis: Analysis) -> Picture | None:
 
 
 def _contrast_row(analysis: Analysis, contrast: Contrast, several: bool) -> Row:
-    scale, metric = contrast_scale(contrast, scales_of(analysis)), metric_of(analysis.definition, contrast.metric)
+    metric = metric_of(analysis.definition, contrast.metric)
     sign = -1.0 if metric is not None and metric.better == "lower" else 1.0
     found = [_logged(one) if contrast.scale == "ratio" else known(one)
              for one in (contrast.estimate, contrast.low, contrast.high)]  # fmt: skip
@@ -111,7 +110,7 @@ def _contrast_row(analysis: Analysis, contrast: Contrast, several: bool) -> Row:
     effect = None if metric is None or contrast.scale == "ratio" else known(metric.effect)
     worth = (effect / widest,) if effect is not None and widest and 0 < effect / widest <= 1 else ()
     name = plain(contrast.metric) + (f", {plain(contrast.variant)}" if several else "")
-    figure = scale.cell(contrast.estimate, contrast.low, contrast.high)
+    figure = change_cell(analysis, contrast)
     first, last = (low, high) if sign > 0 else (high, low)
     return Row(name, METRIC_STATES[contrast.state], figure, contrast.state, place, first, last, worth, 0.0)
 
@@ -128,13 +127,13 @@ def margins(analysis: Analysis) -> Picture | None:
     for variant, verdict in analysis.guardrails.items():
         several = len(analysis.guardrails) > 1
         for one in verdict.judgements:
-            scale = gate_scale(one.gate, scales_of(analysis))
+            scale = gate_scale(one.gate, scales_of(analysis.definition, analysis.arms))
             ends = [_allowance(one, figure) for figure in (one.estimate, one.low, one.high)]
             bounds = sorted(end for end in ends[1:] if end is not None)
             low, high = bounds if len(bounds) == 2 else (None, None)
             name = plain(one.gate.metric) + (f", {plain(variant)}" if several else "")
             zero = None if isinstance(one.gate.rule, Absolute) else 0.0
-            figure = f"{found_text(one, scale)}; {allowed_text(one.gate, scale, control)}"
+            figure = f"{found_cell(one, scale)}; {allowed_text(one.gate, scale, control)}"
             rows.append(Row(name, GATE_STATES[one.state], figure, one.state, ends[0], low, high, (-1.0,), zero))
     if all(row.place is None for row in rows):
         return None
@@ -163,7 +162,7 @@ def _allowance(found: Judgement, value: float | None) -> float | None:
 
 def posteriors(analysis: Analysis, bandit: BanditReport) -> Picture | None:
     """What each variant of a bandit earns, as far as it is known."""
-    scale = scales_of(analysis).get(analysis.definition.primary, NUMBER)
+    scale = scales_of(analysis.definition, analysis.arms).get(analysis.definition.primary, NUMBER)
     rows = []
     for variant, posterior, best in zip(analysis.definition.variants, bandit.posterior, bandit.best, strict=False):
         place, low, high = (known(one) for one in posterior)

@@ -4,8 +4,8 @@ from tidegate.control.experiments.model import Analysis
 from tidegate.control.experiments.reports.blocks import Report
 from tidegate.control.experiments.reports.evidence import bandit_section, guardrails, metrics, who
 from tidegate.control.experiments.reports.method import cautions, defined, judged, meanings
-from tidegate.control.experiments.reports.plain import plain
 from tidegate.control.experiments.reports.words import answer, mood, standing
+from tidegate.kernel.plain import plain
 
 __all__ = ["report_of"]
 

@@ -3,23 +3,24 @@
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from tidegate.control.experiments.answers import missing_text
 from tidegate.control.experiments.model import Analysis, Contrast, Definition, Metric, Variant
-from tidegate.control.experiments.reports.plain import count_of, days_text, joined, plain, plural, singular
-from tidegate.control.experiments.reports.scales import NUMBER, PERCENT, TIMES, Scale, known, scales_of
-from tidegate.control.gates.model import Absolute, Drop, Gate, Judgement, Ratio
+from tidegate.control.experiments.scales import scales_of
+from tidegate.control.gates.model import Absolute, Judgement
+from tidegate.control.gates.sentences import allowed_text, found_text, gate_scale
 from tidegate.kernel.figures import about_text, p_text, percent_text
+from tidegate.kernel.plain import count_of, days_text, joined, plain, plural, singular
+from tidegate.kernel.scales import NUMBER, TIMES, Scale, known
 
 __all__ = [
     "GATE_STATES",
     "METRIC_STATES",
     "Mood",
-    "allowed_text",
     "answer",
     "chance_text",
+    "change_cell",
     "contrast_scale",
     "control_of",
-    "found_text",
-    "gate_scale",
     "gates_of",
     "metric_of",
     "mood",
@@ -113,7 +114,7 @@ def _too_small(analysis: Analysis, head: str, primary: list[Contrast]) -> str | 
         gain = known(one.high) if metric.better == "higher" else _negated(known(one.low))
         if one.scale == "ratio" or gain is None or gain >= effect:
             return None
-    least = scales_of(analysis)[metric.name].exact(effect, apart=True)
+    least = scales_of(analysis.definition, analysis.arms)[metric.name].exact(effect, apart=True)
     who = "the treatment is" if len(primary) == 1 else "the treatments are"
     return f"{head}: if {who} better in {plain(metric.name)}, then by less than {least}, the least worth having."
 
@@ -124,11 +125,7 @@ def _negated(value: float | None) -> float | None:
 
 def _open(analysis: Analysis) -> str:
     decision, unit = analysis.decision, plural(analysis.definition.unit)
-    days = None if known(decision.about_days) is None else days_text(decision.about_days)
-    if decision.more_units is not None and decision.more_units > 0:
-        missing = f"about {about_text(decision.more_units)} more {unit}" + (f", {days}" if days else "")
-    else:
-        missing = f"about {days} more" if days else ""
+    missing = missing_text(decision, analysis.definition.unit)
     if analysis.state == "running":
         if missing:
             return f"Not known yet: {missing}."
@@ -146,18 +143,16 @@ def _with_why(head: str, why: str) -> str:
 
 
 def _contrast_phrase(analysis: Analysis, contrast: Contrast) -> str:
-    scale = contrast_scale(contrast, scales_of(analysis))
+    scale = contrast_scale(contrast, scales_of(analysis.definition, analysis.arms))
     found = scale.apart_text(contrast.estimate, contrast.low, contrast.high, control_of(analysis))
     return f"{plain(contrast.metric)} is {found}"
 
 
 def _judgement_phrase(analysis: Analysis, found: Judgement) -> str:
-    scale = gate_scale(found.gate, scales_of(analysis))
-    if isinstance(found.gate.rule, Absolute):
-        allowed = allowed_text(found.gate, scale, control_of(analysis))
-        return f"{plain(found.gate.metric)} is {scale.level(found.estimate)}, allowed is {allowed}"
-    said = scale.apart_text(found.estimate, found.low, found.high, control_of(analysis))
-    return f"{plain(found.gate.metric)} is {said}"
+    scale, control = gate_scale(found.gate, scales_of(analysis.definition, analysis.arms)), control_of(analysis)
+    said = f"{plain(found.gate.metric)} is {found_text(found, scale, control)}"
+    allowed = allowed_text(found.gate, scale, control)
+    return f"{said}, allowed is {allowed}" if isinstance(found.gate.rule, Absolute) else said
 
 
 def standing(analysis: Analysis) -> str:
@@ -207,34 +202,16 @@ def contrast_scale(contrast: Contrast, scales: Mapping[str, Scale]) -> Scale:
     return TIMES if contrast.scale == "ratio" else scales.get(contrast.metric, NUMBER)
 
 
-def gate_scale(gate: Gate, scales: Mapping[str, Scale]) -> Scale:
-    """In what a guardrail is said."""
-    if isinstance(gate.rule, Ratio):
-        return TIMES
-    return scales.get(gate.metric, PERCENT if gate.shape == "rate" else NUMBER)
+def change_cell(analysis: Analysis, contrast: Contrast) -> str:
+    """A contrast for a table: `+3.1 points (+1.2 to +5.0)`, `1.8 times (1.3 to 2.5)`."""
+    scale = contrast_scale(contrast, scales_of(analysis.definition, analysis.arms))
+    return scale.cell(contrast.estimate, contrast.low, contrast.high)
 
 
 def gates_of(analysis: Analysis, variant: str) -> tuple[Judgement, ...]:
     """What was found of a variant's guardrails."""
     verdict = analysis.guardrails.get(variant)
     return () if verdict is None else verdict.judgements
-
-
-def allowed_text(gate: Gate, scale: Scale, control: str) -> str:
-    """What a guardrail allows: `at most 1.5 times control's`, `at most 3 points lower`, `at most 2,000 ms`."""
-    if isinstance(gate.rule, Drop):
-        way = "lower" if gate.better == "higher" else "higher"
-        return f"at most {scale.exact(gate.rule.margin, apart=True)} {way}"
-    most = "at most" if gate.better == "lower" else "at least"
-    if isinstance(gate.rule, Ratio):
-        return f"{most} {scale.exact(gate.rule.margin)} {control}'s"
-    return f"{most} {scale.exact(gate.rule.bound)}"
-
-
-def found_text(found: Judgement, scale: Scale) -> str:
-    """What a guardrail found, for a table: `1.8 times (1.3 to 2.5)`, `2,310 ms (2,180 to 2,440)`."""
-    of_level = isinstance(found.gate.rule, Absolute)
-    return (scale.level_cell if of_level else scale.cell)(found.estimate, found.low, found.high)
 
 
 def share_text(share: float) -> str:

@@ -15,6 +15,7 @@ from tidegate.control.experiments.files.durations import duration_text
 from tidegate.control.experiments.findings.verdict import decided_of, find
 from tidegate.control.experiments.model import ANSWERS, Definition, Operating, Scenario
 from tidegate.control.experiments.rules.judging import rule_of, ships_unwon
+from tidegate.control.experiments.scales import scale_of
 from tidegate.control.experiments.simulations.worlds import Expectation, World, expectations, simulated, worlds_of
 from tidegate.kernel.errors import Invalid
 from tidegate.stats.sequential.stratified import Moments
@@ -94,6 +95,7 @@ def simulate(
         power=None if wanted is None else _share(ends[wanted.name], _SHIP),
         needed_units=None if days is None else int(np.ceil((days - watched) * units_per_day * share)),
         needed_days=days,
+        ships_unwon=unwon,
         notes=(*notes, *((f"{thin[0]} {thin[1]}",) if thin else ())),
     )
 
@@ -201,9 +203,11 @@ def _notes(definition: Definition, expected: dict[str, Expectation], *, unwon: b
     if largest:
         words = ", ".join(f"`{name}` {deviation(expected[name].metric):.2g}" for name in largest)
         notes.append(f"No `sd` is known; the largest that a score with this baseline can have was taken: {words}.")
-    quantiles = [name for name, one in expected.items() if one.metric.baseline is None]
-    if quantiles:
-        words = ", ".join(f"`{name}` {expected[name].baseline:.2g}" for name in quantiles)
+    taken = [(name, one) for name, one in expected.items() if one.metric.baseline is None]
+    if taken:
+        words = ", ".join(
+            f"`{name}` {scale_of(one.metric, definition).exact(one.baseline, digits=2)}" for name, one in taken
+        )
         notes.append(f"What exceeds a quantile was taken as frequent as the quantile says: {words}.")
     if unwon:
         notes.append(

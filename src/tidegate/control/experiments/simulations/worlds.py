@@ -8,6 +8,7 @@ import numpy as np
 from tidegate.control.experiments.files.cautions import deviation
 from tidegate.control.experiments.model import Definition, Metric
 from tidegate.control.experiments.rules.judging import named, rule_of, ships_unwon
+from tidegate.control.experiments.scales import scale_of
 from tidegate.control.gates.model import Absolute, Drop, Gate, Ratio
 from tidegate.kernel.errors import Invalid
 
@@ -110,7 +111,8 @@ def _moved(definition: Definition, expected: dict[str, Expectation], family: lis
         moved = _better(expected[name], times)
         rest = moved if kind == "worse" else expected[name].baseline
         means[name] = (expected[name].baseline, moved, *(rest for _ in definition.variants[2:]))
-        said.append((name, f"{moved - expected[name].baseline:+.3g}"))
+        size = scale_of(expected[name].metric, definition).exact(moved - expected[name].baseline, apart=True)
+        said.append((name, size if size.startswith("-") else f"+{size}"))
     title = family[0] if len(family) == 1 else "what must win"
     names = {"better": "better", "half": "better by half of that", "worse": "worse"}
     effect = said[0][1] if len(said) == 1 else ", ".join(" ".join(one) for one in said)
@@ -131,7 +133,8 @@ def _harmed(
     name = (
         f"{gate.metric} at {'twice its margin' if kind == 'harm' else 'its margin'}{better if kind == 'harm' else ''}"
     )
-    return World(name, f"{control:.3g} to {worse:.3g}", kind, means)
+    scale = scale_of(expected[gate.metric].metric, definition)
+    return World(name, " to ".join(scale.exact(one, digits=3) for one in (control, worse)), kind, means)
 
 
 def _beyond(gate: Gate, control: float, times: float) -> float:

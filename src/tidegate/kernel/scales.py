@@ -1,18 +1,15 @@
-"""In what a metric's figures are said: percent, points, ms, dollars a query, times; to the places that are known."""
+"""In what figures are said: percent, points, times, or a unit before or after them; to the places that are known."""
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from tidegate.control.experiments.model import Analysis, Definition, Metric
-from tidegate.control.experiments.reports.plain import plain, singular
 from tidegate.kernel.figures import fixed_text, places_for, places_of
 
-__all__ = ["NUMBER", "PERCENT", "TIMES", "UNKNOWN", "Scale", "known", "scale_of", "scales_of"]
+__all__ = ["NUMBER", "PERCENT", "POINTS", "SURE", "TIMES", "UNKNOWN", "Scale", "known", "mean_error"]
 
 UNKNOWN = "not known yet"
-WIDEST_SD = 0.51
-"""No score between 0 and 1 has a standard deviation above 0.5."""
+SURE = 1.96
+"""Half a 95% interval is so many standard errors."""
 MORE_PLACES = 3
 """So many places more, at most, are shown for a bound to be told from no difference."""
 
@@ -20,7 +17,7 @@ _PLURALS = (" points", " times", " tokens")
 
 
 class Scale(NamedTuple):
-    """How one metric is said: figures times `factor`, between `before` and `after`; a difference ends in `apart`.
+    """How one measure is said: figures times `factor`, between `before` and `after`; a difference ends in `apart`.
     `null` is no difference.
     """
 
@@ -38,12 +35,12 @@ class Scale(NamedTuple):
         wide = known(error, self.factor)
         return self._dressed(found, places_of(found, 3) if wide is None else places_for(wide), self.after)
 
-    def exact(self, value: float, *, apart: bool = False) -> str:
+    def exact(self, value: float, *, apart: bool = False, digits: int = 6) -> str:
         """A figure that someone chose, as it was chosen: `3 points`, `1.5 times`."""
         found = known(value, self.factor)
         if found is None:
             return UNKNOWN
-        return self._dressed(found, _chosen(found), self.apart if apart else self.after)
+        return self._dressed(found, _chosen(found, digits), self.apart if apart else self.after)
 
     def cell(self, estimate: float | None, low: float | None, high: float | None) -> str:
         """An estimate and its interval for a table: `+3.1 points (+1.2 to +5.0)`, `1.8 times (1.3 to 2.5)`."""
@@ -138,35 +135,18 @@ def known(value: float | None, factor: float = 1.0) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _chosen(value: float) -> int:
-    """So many places that six digits count, without zeros at the end."""
-    most = max(places_of(value, 6), 0)
+def _chosen(value: float, digits: int) -> int:
+    """So many places that so many digits count, without zeros at the end."""
+    most = max(places_of(value, digits), 0)
     text = fixed_text(value, most).partition(".")[2].rstrip("0")
     return min(most, len(text))
 
 
-def scale_of(metric: Metric | None, definition: Definition, figures: Iterable[float | None] = ()) -> Scale:
-    """How this metric is said. A score without a unit is said in points when all its `figures` lie in 0 to 1."""
-    if metric is None:
-        return NUMBER
-    if metric.shape == "rate":
-        return PERCENT
-    if metric.unit == "":
-        seen = [one for one in (metric.baseline, *figures) if known(one) is not None]
-        small = (metric.sd is None or metric.sd <= WIDEST_SD) and all(one is None or 0 <= one <= 1 for one in seen)
-        return POINTS if small else NUMBER
-    if metric.unit == "ms":
-        return Scale(1.0, "", " ms", " ms")
-    of_all = metric.per_unit == "sum" and definition.unit != "request"
-    each = f" a {singular(definition.unit)}" if of_all else " a query" if metric.source == "call" else ""
-    if metric.unit == "usd":
-        return Scale(1.0, "$", each, each)
-    return Scale(1.0, "", f" {plain(metric.unit)}{each}", f" {plain(metric.unit)}{each}")
-
-
-def scales_of(analysis: Analysis) -> dict[str, Scale]:
-    """How each metric of an analysis is said."""
-    return {
-        metric.name: scale_of(metric, analysis.definition, [arm.means.get(metric.name) for arm in analysis.arms])
-        for metric in analysis.definition.measured
-    }
+def mean_error(mean: float, n: float, sd: float | None, *, rate: bool) -> float | None:
+    """Half a 95% interval of a mean of `n` units, roughly; a rate needs no `sd`. None when it cannot be told."""
+    if n < 1:
+        return None
+    if rate and 0 <= mean <= 1:
+        return max(SURE * math.sqrt(mean * (1 - mean) / n), 1 / n)
+    wide = known(sd)
+    return None if wide is None or wide <= 0 else SURE * wide / math.sqrt(n)

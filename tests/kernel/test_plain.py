@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.control.experiments.reports.plain import (
+from tidegate.kernel.plain import (
     count_of,
     date_text,
     days_text,

@@ -110,5 +110,5 @@ def test_what_a_rate_exceeds_a_place_by_is_its_distance_from_the_mean(alpha: flo
 def test_the_nodes_of_a_rate_hold_all_of_its_belief_and_its_mean(alpha: float, beta: float):
     belief = BetaBernoulli(alpha, beta)
     places, masses = belief.nodes()
-    assert masses.sum() == pytest.approx(1, abs=1e-10)
+    assert masses.sum() == pytest.approx(1, abs=1e-9)
     assert (masses * belief.value(places)).sum() == pytest.approx(float(belief.mean), rel=1e-9)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.control.experiments.findings.compare import Track, ratio_intervals, unit_sd
-from tidegate.control.experiments.findings.remaining import information_needed, units_needed
+from tidegate.control.experiments.findings.compare import Track, ratio_intervals
+from tidegate.control.experiments.findings.remaining import units_missing
 from tidegate.control.experiments.findings.verdict import SHIP, Found, decided_of, variant_of
 from tidegate.control.experiments.model import ANSWERS, Decision, Definition, Metric
 from tidegate.control.experiments.rules.judging import named, rule_of
@@ -131,7 +131,7 @@ def _more_units(definition: Definition, found: Found, seen: Seen) -> tuple[int |
         default=0.0,
     )
     needs = [
-        _missing(definition, found.tracks[at][definition.primary], (units, shares, at + 1))
+        _missing(definition, found.tracks[at][definition.primary], seen.tables[definition.primary], shares, at + 1)
         for at in range(len(found.boards))
         if bool(found.truths[at].possible[-1])
     ]
@@ -145,30 +145,26 @@ def _more_units(definition: Definition, found: Found, seen: Seen) -> tuple[int |
 
 
 def _missing(
-    definition: Definition, found: Track, treatment: tuple[Floats, Sequence[float], int]
+    definition: Definition, found: Track, tables: Moments, shares: Sequence[float], variant: int
 ) -> tuple[float, float]:
-    """Units with a value that are still missing to tell the effect that is worth having (once those have come, or when
-    it is unknown: the effect as it is estimated), and that effect with its sign. Infinite when nothing is known.
+    """Units with a value that are still to come to tell the effect that is worth having (where it is unknown: the
+    effect as it is estimated), and that effect with its sign. Infinite when nothing is known.
     """
     primary = definition.metric(definition.primary)
-    units, shares, variant = treatment
-    sd = _spread(primary, found)
-    family = len(named(rule_of(definition), definition)) * len(definition.treatments)
-    alpha = definition.alpha if definition.correction == "none" else definition.alpha / family
-    estimate, better = float(found.estimate[-1]), 1 if primary.better == "higher" else -1
-    guess = (estimate - 1) * (primary.baseline or 0.0) if primary.method == "ratio" else estimate
-    for difference in (None if primary.effect is None else better * primary.effect, guess):
-        if difference and math.isfinite(difference) and sd is not None and sd > 0:
-            information = information_needed(definition, difference, sd, alpha=alpha)
-            missing = units_needed(information, shares, variant) - float(units.sum())
-            if missing > 0:
-                return missing, difference
-    return math.inf, 0.0
+    arms = variant_of(tables, 0), variant_of(tables, variant)
+    difference = _assumed(primary, found, arms[0])
+    if not difference or not math.isfinite(difference):
+        return math.inf, 0.0
+    return units_missing(definition, found, arms, difference, (shares[0], shares[variant])), difference
 
 
-def _spread(primary: Metric, found: Track) -> float | None:
-    """The standard deviation of one unit: as seen, else as expected."""
-    error, n_c, n_t = (float(one[-1]) for one in (found.error, found.n_c, found.n_t))
-    if math.isfinite(error) and error > 0 and n_c and n_t:
-        return error * math.sqrt(n_c * n_t / (n_c + n_t))
-    return unit_sd(primary)
+def _assumed(primary: Metric, found: Track, control: Moments) -> float:
+    """The true difference for which units are counted, with its sign; NaN while nothing is known."""
+    if primary.effect is not None:
+        return primary.effect if primary.better == "higher" else -primary.effect
+    estimate = float(found.estimate[-1])
+    if primary.method != "ratio":
+        return estimate
+    units = float(control.n.sum())
+    usual = primary.baseline or (float((control.n * control.mean).sum()) / units if units else math.nan)
+    return (estimate - 1) * usual

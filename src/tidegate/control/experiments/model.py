@@ -171,7 +171,9 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One variant: what it was to get and got, the units judged, and each metric's mean (None: none yet)."""
+    """One variant: its weight of now (of 10,000), the share of the units so far that it was to get (None: as the
+    weight), how many came and were judged, and each metric's mean (None: none yet).
+    """
 
     variant: str
     weight_bp: int
@@ -179,6 +181,7 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
     judged: int
     means: dict[str, float | None]
     counted: dict[str, int]
+    meant: float | None = None
 
 
 class Contrast(msgspec.Struct, frozen=True, kw_only=True):

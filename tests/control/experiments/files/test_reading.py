@@ -168,10 +168,10 @@ def test_the_threshold_of_a_guardrail_may_be_said_instead_of_taken_from_the_past
 @pytest.mark.parametrize(
     ("lines", "window_s", "observe_s"),
     [
-        ("duration: 7d", 1210, 86_400),
+        ("duration: 7d", 1200, 86_400),
         ("duration: 60d", 3600, 86_400),
         ("duration: 2h\n  unit: request", 60, 0),
-        ("duration: 7d\n  unit: tag:session", 1210, 3600),
+        ("duration: 7d\n  unit: tag:session", 1200, 3600),
     ],
 )
 def test_windows_and_watching_follow_from_duration_and_unit(lines: str, window_s: int, observe_s: int) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.experiment_logs import HOUR, SCORE, START, People, call, definition, exposures, score
-from tidegate.control.experiments.findings.outcomes import Outcomes, outcomes_of
-from tidegate.control.experiments.findings.split import BROKEN, split_of
+from tidegate.control.experiments.findings.outcomes import Arrivals, Outcomes, outcomes_of
+from tidegate.control.experiments.findings.split import BROKEN, meant_shares, split_of
 from tidegate.control.experiments.model import Bandit, Definition, Variant
 from tidegate.control.monitoring.exposures import Exposed, Exposures
 
@@ -127,3 +127,17 @@ def test_when_every_unit_has_a_value_there_is_nothing_to_check():
 def test_before_anybody_came_nothing_is_broken():
     found = split_of(definition(SCORE), outcomes(definition(SCORE), []))
     assert (found.ok, found.p, found.responders_p) == (True, 1.0, None)
+
+
+def test_what_was_meant_is_what_the_weights_were_when_the_units_came() -> None:
+    arrivals = Arrivals(
+        np.zeros(8, np.int64), np.zeros(8, np.int64), np.array([0, 1, 2, 3, 10, 11, 20, 21]), np.ones(8)
+    )
+    seen = Outcomes(
+        variant=arrivals.variant, window=arrivals.window, at_ms=arrivals.at_ms, propensity=arrivals.propensity,
+        values={}, covariate=None, windows=1, exposed=(8, 0), excluded={}, arrivals=arrivals,
+    )  # fmt: skip
+    log = ((0, (5000, 5000)), (10, (9000, 1000)), (20, (1000, 9000)))
+    assert meant_shares((1000, 9000), seen, log) == pytest.approx((0.5, 0.5))
+    assert meant_shares((1000, 9000), seen, log[:2]) == pytest.approx((0.7, 0.3))
+    assert meant_shares((1000, 9000), seen) == (0.1, 0.9)

@@ -125,10 +125,10 @@ def observe_of(block: ExperimentBlock) -> int:
 
 
 def window_of(block: ExperimentBlock) -> int:
-    """Seconds of a window: a 500th of the duration, between a minute and an hour, unless said."""
+    """Seconds of a window: a 500th of the duration in whole minutes, from a minute to an hour, unless said."""
     if block.window is not None:
         return _seconds(block.window)
-    return round(min(max(_seconds(block.duration) / WINDOWS, SHORTEST_WINDOW_S), LONGEST_WINDOW_S))
+    return min(max(round(_seconds(block.duration) / WINDOWS / 60) * 60, SHORTEST_WINDOW_S), LONGEST_WINDOW_S)
 
 
 def _variants(blocks: dict[str, VariantBlock]) -> tuple[Variant, ...]:

@@ -1,6 +1,6 @@
 """Everything found at one look, from the calls to the decision. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from tidegate.control.experiments.findings.compare import Track, events_of, rati
 from tidegate.control.experiments.findings.conclusion import Seen, decision
 from tidegate.control.experiments.findings.doubts import doubts_of
 from tidegate.control.experiments.findings.outcomes import Outcomes, outcomes_of
-from tidegate.control.experiments.findings.split import BROKEN, WeightsLog, split_of
+from tidegate.control.experiments.findings.split import BROKEN, WeightsLog, meant_shares, split_of
 from tidegate.control.experiments.findings.verdict import Found, find, guard_alpha, variant_of
 from tidegate.control.experiments.model import (
     Analysis,
@@ -89,7 +89,7 @@ def analyse(
     days = max(at_ms - started, 0) / _DAY_MS
     a_day = sum(outcomes.exposed) / days if days and sum(outcomes.exposed) else None
     judged = outcomes.judged().sum(axis=1)
-    arms = _arms(ground)
+    arms = _arms(ground, meant_shares(ground.weights, outcomes, weights_log))
     scales = scales_of(definition, arms)
     seen = Seen(
         tables=compared,
@@ -167,7 +167,7 @@ def _guardrails(ground: _Ground, scales: Mapping[str, Scale]) -> dict[str, Verdi
     return found
 
 
-def _arms(ground: _Ground) -> tuple[ArmReport, ...]:
+def _arms(ground: _Ground, meant: Sequence[float]) -> tuple[ArmReport, ...]:
     definition, outcomes = ground.definition, ground.outcomes
     judged = outcomes.judged().sum(axis=1)
     found = []
@@ -177,6 +177,7 @@ def _arms(ground: _Ground) -> tuple[ArmReport, ...]:
             ArmReport(
                 variant=variant.name,
                 weight_bp=ground.weights[at],
+                meant=meant[at],
                 exposed=outcomes.exposed[at],
                 judged=int(judged[at]),
                 means={name: mean if n else None for name, (n, mean) in whole.items()},

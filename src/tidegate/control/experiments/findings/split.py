@@ -15,7 +15,7 @@ from tidegate.control.experiments.model import Definition, SplitReport
 from tidegate.stats.checks import Floats
 from tidegate.stats.splits import SequentialSplit
 
-__all__ = ["BROKEN", "WeightsLog", "split_of"]
+__all__ = ["BROKEN", "WeightsLog", "meant_shares", "split_of"]
 
 WeightsLog: TypeAlias = Sequence[tuple[int, Sequence[int]]]
 """Since when (Unix ms) which weights held, oldest first."""
@@ -42,6 +42,20 @@ def split_of(definition: Definition, outcomes: Outcomes, weights_log: WeightsLog
         shares = _shares(definition, outcomes.variant, outcomes.propensity, first, weights_log)
         responders_p = _split_p(outcomes.variant[answered], outcomes.window[answered], shares[answered])
     return SplitReport(ok=p >= BROKEN, p=p, responders_p=responders_p)
+
+
+def meant_shares(weights: Sequence[int], outcomes: Outcomes, weights_log: WeightsLog = ()) -> tuple[float, ...]:
+    """The share of the units so far that each variant was to get: the weights' of when each unit came, on average;
+    those of `weights` (now) where none came, or the log tells nothing.
+    """
+    now = np.asarray(weights, dtype=np.float64)
+    at_ms = outcomes.arrivals.at_ms
+    if not weights_log or not at_ms.size:
+        return tuple(float(one) for one in now / now.sum())
+    since = np.asarray([since_ms for since_ms, _ in weights_log])
+    held = np.asarray([shares for _, shares in weights_log], dtype=np.float64)
+    counts = np.bincount(np.maximum(np.searchsorted(since, at_ms, side="right") - 1, 0), minlength=len(since))
+    return tuple(float(one) for one in counts @ (held / held.sum(axis=1, keepdims=True)) / at_ms.size)
 
 
 def _split_p(variant: Whole, window: Whole, shares: Floats) -> float:

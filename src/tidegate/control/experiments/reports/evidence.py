@@ -165,10 +165,11 @@ _REASONS: Mapping[str, Callable[[int, str], str]] = MappingProxyType(
 
 def shares(analysis: Analysis) -> tuple[list[float | None], list[float | None]]:
     """The share of all units that each variant was meant to get, and that it got; None while nothing came."""
-    meant = sum(max(arm.weight_bp, 0) for arm in analysis.arms)
+    whole = sum(max(arm.weight_bp, 0) for arm in analysis.arms)
+    now = [max(arm.weight_bp, 0) / whole if whole else None for arm in analysis.arms]
     came = sum(max(arm.exposed, 0) for arm in analysis.arms)
     return (
-        [max(arm.weight_bp, 0) / meant if meant else None for arm in analysis.arms],
+        [share if known(arm.meant) is None else arm.meant for arm, share in zip(analysis.arms, now, strict=True)],
         [max(arm.exposed, 0) / came if came else None for arm in analysis.arms],
     )
 

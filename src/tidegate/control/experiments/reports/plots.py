@@ -129,8 +129,10 @@ def weights(analysis: Analysis, bandit: BanditReport) -> Picture | None:
     """The shares of units that a bandit gave its variants over time, stacked; None before there are two."""
     names = [plain(one.name) for one in analysis.definition.variants]
     log = [(_since(analysis, at_ms), shares) for at_ms, shares in bandit.weights if len(shares) == len(names)]
+    if log:  # what holds now has held until now
+        log.append((max(_since(analysis, analysis.ended_at_ms or analysis.at_ms), log[-1][0]), log[-1][1]))
     across = span_of([at for at, _ in log], LEFT, WIDTH - 84)
-    if across is None or len(log) < 2:
+    if across is None or len(bandit.weights) < 2:
         return None
     across, up = across._replace(low=log[0][0], high=max(log[-1][0], log[0][0] + 1e-6)), Span(0.0, 100.0, BOTTOM, TOP)
     parts = [*_axes(analysis, across, up, None)]

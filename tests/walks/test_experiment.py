@@ -75,7 +75,7 @@ def _users(platform: Running, key: str) -> dict[str, str]:
             if number < TWICE:
                 assert _ask(app, user).headers["x-tidegate-version"] == first.headers["x-tidegate-version"]
             assert first.headers["x-tidegate-experiment"].startswith("tone/")
-            helpful = number % 10 < (9 if version == "1.1.0" else 4)
+            helpful = number % 10 < (7 if version == "1.1.0" else 3)
             said = {"call_id": first.headers["x-request-id"], "name": "helpful", "value": helpful}
             assert app.post("/feedback", json=said).status_code == 200
             found[user] = version

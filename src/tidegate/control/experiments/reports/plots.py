@@ -128,11 +128,12 @@ def _some(found: Sequence[T]) -> Sequence[T]:
 def weights(analysis: Analysis, bandit: BanditReport) -> Picture | None:
     """The shares of units that a bandit gave its variants over time, stacked; None before there are two."""
     names = [plain(one.name) for one in analysis.definition.variants]
-    log = [(_since(analysis, at_ms), shares) for at_ms, shares in bandit.weights if len(shares) == len(names)]
+    told = [(at_ms, shares) for at_ms, shares in bandit.weights if len(shares) == len(names)]
+    log = [(_since(analysis, at_ms), shares) for at_ms, shares in told]
     if log:  # what holds now has held until now
         log.append((max(_since(analysis, analysis.ended_at_ms or analysis.at_ms), log[-1][0]), log[-1][1]))
     across = span_of([at for at, _ in log], LEFT, WIDTH - 84)
-    if across is None or len(bandit.weights) < 2:
+    if across is None or len(told) < 2:
         return None
     across, up = across._replace(low=log[0][0], high=max(log[-1][0], log[0][0] + 1e-6)), Span(0.0, 100.0, BOTTOM, TOP)
     parts = [*_axes(analysis, across, up, None)]
@@ -147,9 +148,7 @@ def weights(analysis: Analysis, bandit: BanditReport) -> Picture | None:
             parts.append(write(WIDTH - 80, up.at((top + floor) / 2) + 4, said, class_="words"))
     last = ", ".join(f"{name} {share_text(share / 10_000)}" for name, share in zip(names, log[-1][1], strict=True))
     title = "Shares of units over time, in percent"
-    rows = [
-        (date_text(at_ms), *(share_text(share / 10_000) for share in shares)) for at_ms, shares in _some(bandit.weights)
-    ]
+    rows = [(date_text(at_ms), *(share_text(share / 10_000) for share in shares)) for at_ms, shares in _some(told)]
     grid = Grid(title, ("When", *(f">{name}" for name in names)), tuple(rows))
     caption = f"{title}: the bandit moves them to what earns more. Now: {last}."
     return Picture(caption, picture("weights", title, f"Now: {last}.", HEIGHT, parts), grid)

@@ -10,6 +10,7 @@ from tidegate.control.gates.model import Gate, Verdict
 
 __all__ = [
     "ANSWERS",
+    "CALL_FIELDS",
     "Analysis",
     "Answer",
     "ArmReport",
@@ -36,6 +37,19 @@ __all__ = [
 Answer: TypeAlias = Literal["ship", "keep", "inconclusive"]
 ANSWERS: tuple[Answer, ...] = ("ship", "keep", "inconclusive")
 
+CALL_FIELDS = (
+    "error",
+    "refused",
+    "cost_usd",
+    "latency_ms",
+    "ttft_ms",
+    "tpot_ms",
+    "input_tokens",
+    "output_tokens",
+)
+"""The figures of a call. `error` is 1 when it ended as cut, timeout, blocked or failed and 0 when complete; neither it
+nor the latency has a value when the client went away or we refused."""
+
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """One arm. `prompt` and `version` go together, `model` is an alias or a model that is asked instead of the prompt's
@@ -52,7 +66,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """What one unit is measured by.
 
-    `source` call: `field` is one of the call record's figures (FIELDS in findings/callvalues.py); feedback: `field` is
+    `source` call: `field` is one of the call record's figures (CALL_FIELDS); feedback: `field` is
     the name under which scores come in. A unit's value: `per_unit` of its calls' values (mean, sum, any, first); with
     `above`, whether that exceeds it, an event. `quantile` asks to freeze `above` at that quantile of the calls before
     the start.

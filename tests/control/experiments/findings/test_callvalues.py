@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support.experiment_logs import ERRORS, SCORE, SLOW, call, definition, judged, score, values
-from tidegate.control.experiments.findings.callvalues import FIELDS
-from tidegate.control.experiments.model import Metric
+from tidegate.control.experiments.model import CALL_FIELDS, Metric
 from tidegate.live.calls import ENDINGS
 
 
@@ -29,7 +28,7 @@ def test_every_figure_of_a_call_is_read(field: str, expected: float):
 
 
 def test_the_fields_are_those_that_are_tested():
-    assert set(FIELDS) == {
+    assert set(CALL_FIELDS) == {
         "error", "refused", "cost_usd", "latency_ms", "ttft_ms", "tpot_ms", "input_tokens", "output_tokens"
     }  # fmt: skip
 

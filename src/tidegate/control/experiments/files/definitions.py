@@ -5,9 +5,9 @@ import re
 import msgspec
 
 from tidegate.control.experiments.files.durations import seconds_of
-from tidegate.control.experiments.files.metrics import CALL_FIELDS, FIGURES, KNOWN, metric_named
+from tidegate.control.experiments.files.metrics import FIGURES, KNOWN, metric_named
 from tidegate.control.experiments.files.shape import ExperimentBlock, GuardrailBlock, MetricBlock, VariantBlock
-from tidegate.control.experiments.model import Bandit, Cuped, Definition, Metric, Variant
+from tidegate.control.experiments.model import CALL_FIELDS, Bandit, Cuped, Definition, Metric, Variant
 from tidegate.control.gates.model import Absolute, Drop, Gate, Ratio, Rule
 from tidegate.kernel.names import SEMVER_PATTERN
 

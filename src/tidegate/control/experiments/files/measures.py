@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from tidegate.control.experiments.files.definitions import metric_of, metrics_of
-from tidegate.control.experiments.files.metrics import CALL_FIELDS, EVENT_FIELDS, KNOWN, is_score
+from tidegate.control.experiments.files.metrics import EVENT_FIELDS, KNOWN, is_score
 from tidegate.control.experiments.files.shape import ExperimentBlock, GuardrailBlock, MetricBlock
-from tidegate.control.experiments.model import Metric
+from tidegate.control.experiments.model import CALL_FIELDS, Metric
 from tidegate.control.experiments.rules.grammar import RESERVED
 from tidegate.kernel.documents import Document, Path
 from tidegate.kernel.errors import Invalid, InvalidDocument

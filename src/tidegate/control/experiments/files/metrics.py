@@ -3,21 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tidegate.control.experiments.model import Metric
+from tidegate.control.experiments.model import CALL_FIELDS, Metric
 
-__all__ = ["CALL_FIELDS", "EVENT_FIELDS", "FIGURES", "KNOWN", "is_score", "metric_named"]
-
-CALL_FIELDS = (
-    "error",
-    "refused",
-    "cost_usd",
-    "latency_ms",
-    "ttft_ms",
-    "tpot_ms",
-    "input_tokens",
-    "output_tokens",
-)
-"""What a metric of source `call` can be of."""
+__all__ = ["EVENT_FIELDS", "FIGURES", "KNOWN", "is_score", "metric_named"]
 
 EVENT_FIELDS = ("error", "refused")
 """Those of them that are events: 1 or 0."""

@@ -11,22 +11,9 @@ from tidegate.control.experiments.model import Metric
 from tidegate.control.monitoring.exposures import Exposed, Scored
 from tidegate.stats.checks import Floats
 
-__all__ = ["FIELDS", "Calls", "Whole", "in_order", "read_calls", "scores_of", "unit_values"]
+__all__ = ["Calls", "Whole", "in_order", "read_calls", "scores_of", "unit_values"]
 
 Whole = npt.NDArray[np.int64]
-
-FIELDS = (
-    "error",
-    "refused",
-    "cost_usd",
-    "latency_ms",
-    "ttft_ms",
-    "tpot_ms",
-    "input_tokens",
-    "output_tokens",
-)
-"""The figures of a call. `error` is 1 when it ended as cut, timeout, blocked or failed and 0 when complete; neither it
-nor the latency has a value when the client went away or we refused."""
 
 _FAILED = frozenset(("cut", "timeout", "blocked", "failed"))
 _NOT_OURS = frozenset(("cancelled", "refused"))
@@ -52,7 +39,7 @@ class Calls:
         return len(self.units)
 
     def field(self, name: str) -> Floats:
-        """The figure `name` (one of FIELDS) of each call."""
+        """The figure `name` (one of CALL_FIELDS) of each call."""
         if name == "error":
             return _by_ending(self.endings, yes=_FAILED, none=_NOT_OURS)
         if name == "refused":

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.control.experiments.findings.callvalues import (
-    FIELDS,
     Calls,
     Whole,
     in_order,
@@ -29,7 +28,6 @@ from tidegate.stats.checks import Floats
 from tidegate.stats.sequential.stratified import Moments
 
 __all__ = [
-    "FIELDS",
     "GRACE_MS",
     "SETTLE_MS",
     "Arrivals",

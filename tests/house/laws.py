@@ -21,7 +21,7 @@ EVERYWHERE = ("msgspec",)
 NOWHERE = ("sqlalchemy.orm",)  # Core only: SQL stays in sight
 
 SLICES = (
-    "identity", "policies", "prompts", "spend", "monitoring", "evals", "gates", "experiments", "rollouts",
+    "identity", "policies", "prompts", "releases", "spend", "monitoring", "evals", "gates", "experiments", "rollouts",
     "models", "incidents", "compliance", "planner",
 )  # fmt: skip
 """The slices of control in their order: each may import the ones before it."""

@@ -41,7 +41,7 @@ from tidegate.control.policies.secrets import Secrets
 from tidegate.control.policies.service import Applied, Policies
 from tidegate.control.prompts.ports import PromptRepository
 from tidegate.control.prompts.service import Prompts
-from tidegate.control.rollouts.service import Releases, keep_ground
+from tidegate.control.releases.service import Releases, keep_ground
 from tidegate.control.spend.service import Spend
 from tidegate.jobs.lease import Lease
 from tidegate.jobs.outbox import Outbox

@@ -9,7 +9,7 @@ from tidegate.app.snapshots import make_publish
 from tidegate.control.identity.model import SYSTEM
 from tidegate.control.policies import store
 from tidegate.control.policies.service import Policies
-from tidegate.control.rollouts.service import keep_ground
+from tidegate.control.releases.service import keep_ground
 from tidegate.kernel.errors import TidegateError, Unavailable
 from tidegate.settings import CONFIG_NAME, Settings
 

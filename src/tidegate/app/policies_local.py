@@ -15,7 +15,7 @@ from tidegate.control.identity.model import Actor
 from tidegate.control.policies import store
 from tidegate.control.policies.model import changes, check_config, parse_config, priced, warnings
 from tidegate.control.policies.service import Applied, Policies
-from tidegate.control.rollouts.service import keep_ground
+from tidegate.control.releases.service import keep_ground
 from tidegate.jobs.database import Database
 from tidegate.kernel.documents import decode_text
 from tidegate.kernel.errors import Invalid, NotFound

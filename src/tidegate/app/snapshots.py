@@ -13,8 +13,8 @@ from tidegate.control.identity.store import KEYS
 from tidegate.control.policies import store as policies
 from tidegate.control.policies.model import Config
 from tidegate.control.prompts import store as prompts
-from tidegate.control.rollouts import store as rollouts
-from tidegate.control.rollouts.model import live_by_environment, versions_of
+from tidegate.control.releases import store as rollouts
+from tidegate.control.releases.model import live_by_environment, versions_of
 from tidegate.jobs.database import Database, Publish
 from tidegate.jobs.snapshots import add_snapshot, newest_generation
 from tidegate.live.snapshot import SCHEMA, KeyGrant, Policy, PromptVersion, Snapshot, encode_snapshot

@@ -12,10 +12,14 @@ BUCKETS = 10_000
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """A version and its share of the units, in basis points of 10,000."""
+    """A version and its share of the units, in basis points of 10,000; of a rollout also its name (stable, candidate)
+    and the model that is asked instead of the version's own.
+    """
 
     version: str
     weight_bp: int
+    name: str = ""
+    model: str | None = None
 
 
 def bucket(salt: str, unit: str) -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "KeyGrant",
     "LimitRule",
     "LiveRelease",
+    "LiveRollout",
     "Policy",
     "PromptMessage",
     "PromptVersion",
@@ -217,6 +218,17 @@ class PromptVersion(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, object] = {}
 
 
+class LiveRollout(msgspec.Struct, frozen=True, kw_only=True):
+    """A rollout under way: its calls carry `rollout_id`, their arm and its propensity, as those of an experiment do.
+    `unit` is user, request or `tag:NAME`; a call that does not tell its unit is its own. `shadow`: calls are copied for
+    the candidate, also after it was rolled back.
+    """
+
+    rollout_id: str
+    unit: str = "user"
+    shadow: Shadow | None = None
+
+
 class LiveRelease(msgspec.Struct, frozen=True, kw_only=True):
     """What is live of one prompt in one environment."""
 
@@ -227,6 +239,7 @@ class LiveRelease(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[Arm, ...]
     salt: str
     previous_version: str | None = None
+    rollout: LiveRollout | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):

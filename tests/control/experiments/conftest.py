@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.control.rollouts.conftest import control as running
-from tests.control.rollouts.conftest import workspace as workspace
+from tests.control.releases.conftest import control as running
+from tests.control.releases.conftest import workspace as workspace
 from tests.support.postgres import postgres_server as postgres_server
 from tidegate.app.control import Control
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.promptfiles import fragment_text, prompt_text
 from tests.support.repositories import Workbench
 from tidegate.adapters.git.repository import GitRepository
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.cli import prompt as commands
 from tidegate.doors.cli.main import run
 from tidegate.live.assignment import BUCKETS

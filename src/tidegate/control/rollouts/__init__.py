@@ -1,1 +1,1 @@
-"""Release pointers: which version of a prompt is live in an environment, how it came there, and the way back."""
+"""Rollouts: a candidate takes over step by step, judged at every look against what it replaces, with a way back."""

@@ -1,233 +1,190 @@
-"""Releases as values: what is live of a prompt in an environment, and what comes of it by a deploy or on the way back.
-
-One (environment, prompt) has a line of releases, numbered from 1 without a hole; the newest one is what holds. A
-release remembers its trail: the versions that were live before it, nearest last. A deploy lengthens the trail, a
-rollback walks it back; so a second rollback goes further back, and never forward to the version that was fled from.
+"""A rollout as values: the plan, where a candidate stands in it, what is known, and what may be done next. Times are in
+seconds in a plan, in Unix ms (the database's) where something happened; shares in basis points of 10,000.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from tidegate.kernel.errors import Conflict, Invalid, NotFound
-from tidegate.live.assignment import BUCKETS
-from tidegate.live.snapshot import Arm, LiveRelease
+from tidegate.control.experiments.model import Metric
+from tidegate.control.gates.model import Gate, Verdict
 
 __all__ = [
-    "KINDS",
-    "Order",
-    "Release",
-    "Stamp",
-    "live_by_environment",
-    "live_release",
-    "next_release",
-    "parse_target",
-    "release_diff",
-    "tag_message",
-    "target_of",
-    "versions_of",
+    "FINAL",
+    "LIVE",
+    "Approval",
+    "Event",
+    "Evidence",
+    "Move",
+    "Plan",
+    "Rollout",
+    "Side",
+    "Stage",
+    "State",
 ]
 
-KINDS = ("deploy", "rollback", "revert", "withdraw")
-TRAIL_LIMIT = 50
+State: TypeAlias = Literal[
+    "running", "awaiting_approval", "paused", "inconclusive", "promoted", "rolled_back", "superseded"
+]
+FINAL: tuple[State, ...] = ("promoted", "rolled_back", "superseded")
+LIVE: tuple[State, ...] = ("running", "awaiting_approval", "paused", "inconclusive")
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry in the line. No arms means: nothing is live. The first arm is the baseline.
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two that are compared: a version, and the model where it is not the version's own."""
 
-    `trail` holds the ways back, nearest last; `salt` decides which units fall into which arm and stays for a whole
-    lineage (a deploy begins one), so that units keep their arm; `tag` is the annotated Git tag.
+    version: str
+    model: str | None = None
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the way.
+
+    offline   waits until an evaluation of the candidate has passed its gate
+    staging   the candidate is live in the environment `staging` for `hold_s`, and (with `drill`) its way back was
+              walked there
+    shadow    `share_bp` of the calls are copied for it; no user sees an answer of it
+    approval  waits for `approvals` people who have one of the roles `approvers`
+    canary    `share_bp` of the units are served by it
+
+    It is left at the earliest after `hold_s` and with `min_units` of the candidate judged in this stage, and when the
+    gates of the metrics `needs` hold (all other gates must only not be breached). After `max_hold_s` without that, a
+    person decides.
     """
 
-    release_id: str
-    number: int
+    name: str
+    kind: Literal["offline", "staging", "shadow", "approval", "canary"]
+    share_bp: int = 0
+    hold_s: int = 0
+    min_units: int = 0
+    max_hold_s: int | None = None
+    needs: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+    approvals: int = 1
+    drill: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a candidate takes over. `gates` judge its canary against the control at the same time, over all stages
+    together; `shadow_gates` its copies against the answers that they copy. `metrics` say how a gate's metric is
+    measured. `stale_after_s`: without a judged call of the candidate for so long nothing advances, and the rollout is
+    paused. `rollback_window_s` after the end one step leads back. `on_rollback` shadow: the candidate goes on, on
+    copies, for `shadow_after_s`.
+    """
+
+    stages: tuple[Stage, ...]
+    gates: tuple[Gate, ...] = ()
+    shadow_gates: tuple[Gate, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    alpha: float = 0.05
+    unit: str = "user"
+    observe_s: int = 0
+    window_s: int = 60
+    on_breach: Literal["rollback", "pause"] = "rollback"
+    on_rollback: Literal["stop", "shadow"] = "stop"
+    stale_after_s: int = 600
+    rollback_window_s: int = 86_400
+    shadow_after_s: int = 3600
+    shadow_usd_per_day: float = 5.0
+    approve_own: bool = False
+    score_percent: float = 0.0
+    """Of the calls of each arm, how many the scoring worker judges (0: none; what users say counts anyway)."""
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's yes to one stage of one plan (`plan_hash`); to no other."""
+
+    stage: int
+    plan_hash: str
+    who: str
+    roles: tuple[str, ...]
+    at_ms: int
+    note: str = ""
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a candidate stands. `version` counts the events that made it, which is what a writer must have seen.
+
+    `entered_at_ms`: when the stage began; `paused_ms` of the time since does not count, `extended_ms` lengthens
+    `max_hold_s`; `paused_at_ms` is set while it is paused. `weight_bp` and `shadow_bp` are the candidate's of now.
+    `salt` decides who falls where, the same for all stages. `authors` are who started it and who wrote the version.
+    """
+
+    rollout_id: str
     prompt: str
     environment: str
-    kind: str
-    arms: tuple[Arm, ...]
-    trail: tuple[str, ...] = ()
+    stable: Side
+    candidate: Side
+    plan: Plan
+    plan_hash: str
+    state: State
+    stage: int
+    started_at_ms: int
+    entered_at_ms: int
     salt: str
-    commit_sha: str
-    content_hash: str = ""
-    tag: str
-    actor: str
-    reason: str = ""
-    at_ms: int
-    config_revision: int | None = None
-    previous_version: str | None = None
+    authors: tuple[str, ...]
+    version: int = 1
+    weight_bp: int = 0
+    shadow_bp: int = 0
+    paused_at_ms: int | None = None
+    paused_ms: int = 0
+    extended_ms: int = 0
+    ended_at_ms: int | None = None
+    why: str = ""
 
     @property
-    def version(self) -> str | None:
-        """The version that is live (of several arms, the baseline); None when the prompt is withdrawn."""
-        return self.arms[0].version if self.arms else None
+    def now_in(self) -> Stage:
+        """The stage that it is in (the last one when it is over)."""
+        return self.plan.stages[min(self.stage, len(self.plan.stages) - 1)]
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants: one of KINDS; `version` for a deploy only."""
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known at one look, `at_ms` by the database's clock. Of the gates of the stage's kind (canary or shadow):
+    which metrics are `breached` and which `hold`. `units` of the candidate judged in this stage. `seen_at_ms`: when the
+    newest judged call of the candidate started (None: none yet). `split_p`: always-valid p-value of the split.
+    `offline`: the newest evaluation's answer; `staged`: the candidate is live in staging (`drilled`: and its way back
+    was walked). `approvals` are those of this stage and plan. `verdict` is for people and the event log.
+    """
 
-    kind: str
-    prompt: str
-    environment: str
-    version: str | None = None
-    reason: str = ""
+    at_ms: int
+    breached: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
+    units: int = 0
+    seen_at_ms: int | None = None
+    split_p: float = 1.0
+    offline: Literal["pass", "warn", "block", "inconclusive"] | None = None
+    staged: bool = False
+    drilled: bool = False
+    approvals: tuple[Approval, ...] = ()
+    verdict: Verdict | None = None
 
 
-class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What the world adds to an order: id, time (the database's, Unix ms), who, where the version stands in Git."""
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One move: what the rollout becomes. `kind` is for the event and for people."""
 
-    release_id: str
+    kind: Literal[
+        "advance", "await_approval", "promote", "roll_back", "pause", "resume", "extend", "inconclusive", "supersede"
+    ]
+    state: State
+    stage: int
+    weight_bp: int
+    shadow_bp: int
+    why: str
+    extend_ms: int = 0
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a rollout, append-only; `seq` counts from 1 without a hole and is the rollout's version."""
+
+    rollout_id: str
+    seq: int
     at_ms: int
     actor: str
-    commit_sha: str = ""
-    content_hash: str = ""
-    config_revision: int | None = None
-
-
-def next_release(last: Release | None, order: Order, stamp: Stamp) -> Release:
-    """The release that comes of `order` after `last` (None: none yet); raises Conflict or Invalid where none can."""
-    number = last.number + 1 if last else 1
-    arms, trail = _moved(last, order)
-    kept_salt = last.salt if last and order.kind != "deploy" else f"{order.environment}/{order.prompt}/{number}"
-    return Release(
-        release_id=stamp.release_id,
-        number=number,
-        prompt=order.prompt,
-        environment=order.environment,
-        kind=order.kind,
-        arms=arms,
-        trail=trail,
-        salt=kept_salt,
-        commit_sha=stamp.commit_sha,
-        content_hash=stamp.content_hash,
-        tag=f"release/{order.environment}/{order.prompt}/{number}",
-        actor=stamp.actor,
-        reason=order.reason,
-        at_ms=stamp.at_ms,
-        config_revision=stamp.config_revision,
-        previous_version=trail[-1] if trail else None,
-    )
-
-
-def target_of(last: Release | None, order: Order) -> str | None:
-    """The version that the order makes live, None for a withdrawal; raises Conflict or Invalid where none can."""
-    arms, _ = _moved(last, order)
-    return arms[0].version if arms else None
-
-
-def live_release(release: Release) -> LiveRelease | None:
-    """What the gateway is told of a release; None when nothing is live."""
-    if not release.arms:
-        return None
-    return LiveRelease(
-        release_id=release.release_id,
-        number=release.number,
-        prompt=release.prompt,
-        environment=release.environment,
-        arms=release.arms,
-        salt=release.salt,
-        previous_version=release.previous_version,
-    )
-
-
-def live_by_environment(releases: Iterable[Release]) -> dict[str, dict[str, LiveRelease]]:
-    """What is live of the newest releases, as the Snapshot wants it: [environment][prompt]."""
-    found: dict[str, dict[str, LiveRelease]] = {}
-    for release in releases:
-        told = live_release(release)
-        if told is not None:
-            found.setdefault(release.environment, {})[release.prompt] = told
-    return found
-
-
-def versions_of(releases: Iterable[Release]) -> set[tuple[str, str]]:
-    """Every (prompt, version) that is live in the newest releases, or the way back of a live one."""
-    needed: set[tuple[str, str]] = set()
-    for release in releases:
-        needed.update((release.prompt, arm.version) for arm in release.arms)
-        if release.arms and release.previous_version is not None:
-            needed.add((release.prompt, release.previous_version))
-    return needed
-
-
-def parse_target(text: str) -> tuple[str, str]:
-    """Split `NAME@VERSION`; raises Invalid with the mend when it is something else."""
-    name, separator, version = text.partition("@")
-    if not separator or not name or not version:
-        raise Invalid(
-            f"{text!r} names no version.", mend="Write NAME@VERSION, for example greeting@1.2.0.", code="invalid_target"
-        )
-    return name, version
-
-
-def tag_message(release: Release) -> str:
-    """The annotated tag's text: a line for people, then `key: value` lines for machines."""
-    stands = f"to {release.version}" if release.version else "withdrawn"
-    lines = [
-        f"{release.kind} {release.prompt} {stands} in {release.environment}",
-        "",
-        f"release: {release.release_id}",
-        f"number: {release.number}",
-        f"actor: {release.actor}",
-        f"time: {datetime.fromtimestamp(release.at_ms / 1000, UTC).isoformat(timespec='milliseconds')}",
-        f"version: {release.version or 'none'}",
-        f"way-back: {release.previous_version or 'withdrawal'}",
-    ]
-    lines += [f"content-hash: {release.content_hash}"] if release.content_hash else []
-    lines += [f"reason: {' '.join(release.reason.split())}"] if release.reason else []
-    return "\n".join(lines) + "\n"
-
-
-def release_diff(last: Release | None, release: Release) -> dict[str, object]:
-    """What an audit row and a notifier are told of a release."""
-    diff: dict[str, object] = {
-        "before": {"version": last.version if last else None, "number": last.number if last else None},
-        "after": {"version": release.version, "number": release.number},
-        "way_back": release.previous_version,
-        "commit": release.commit_sha,
-        "content_hash": release.content_hash,
-        "reason": release.reason,
-    }
-    return {name: value for name, value in diff.items() if value}
-
-
-def _moved(last: Release | None, order: Order) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
-    """The arms and the trail after the order."""
-    if order.kind not in KINDS:
-        raise NotFound("kind of release", order.kind, known=KINDS)
-    if order.kind == "deploy":
-        return _deployed(last, order)
-    if last is None or last.version is None:
-        raise Conflict(
-            f"Nothing of {order.prompt} is live in {order.environment}.",
-            mend=f"See `tidegate release status`; deploy with `tidegate release deploy {order.prompt}@VERSION`.",
-            code="nothing_live",
-        )
-    if order.kind == "withdraw":
-        return (), ()
-    if order.kind == "revert" and not last.trail:
-        raise Conflict(
-            f"{order.prompt} {last.version} is the first version in {order.environment}: there is none to go back to.",
-            mend=f"Take it away with `tidegate release withdraw {order.prompt} --env {order.environment}`.",
-            code="way_back_missing",
-        )
-    return _whole(last.trail[-1:]), last.trail[:-1]
-
-
-def _deployed(last: Release | None, order: Order) -> tuple[tuple[Arm, ...], tuple[str, ...]]:
-    if order.version is None:
-        raise Invalid("A deploy names no version.", mend="Write NAME@VERSION.", code="invalid_target")
-    if last is None or last.version is None:
-        return _whole((order.version,)), ()
-    if last.version == order.version and len(last.arms) == 1:
-        raise Conflict(
-            f"{order.prompt} {order.version} is live in {order.environment} already (release {last.number}).",
-            mend="Nothing is to be done.",
-            code="already_live",
-        )
-    trail = last.trail if last.version == order.version else (*last.trail, last.version)
-    return _whole((order.version,)), trail[-TRAIL_LIMIT:]
-
-
-def _whole(versions: tuple[str, ...]) -> tuple[Arm, ...]:
-    return tuple(Arm(version, BUCKETS) for version in versions)
+    kind: str
+    from_state: str
+    to_state: str
+    from_stage: int
+    to_stage: int
+    weight_bp: int
+    why: str
+    evidence: Evidence | None = None

@@ -18,7 +18,7 @@ from tidegate.control.experiments.model import (
     Shown,
     Started,
 )
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.cli.experimentruns import next_steps, print_shown, shares_text, winner_of
 from tidegate.doors.cli.experimentviews import print_analysis, print_list, print_operating
 from tidegate.doors.cli.options import Json, Server, Workspace, group

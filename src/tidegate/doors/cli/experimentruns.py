@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tidegate.control.experiments.model import Experiment, Happening, Shown, Variant
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.cli.output import ago, clean, print_table, say, share_text
 
 __all__ = ["next_steps", "print_shown", "shares_text", "winner_of"]

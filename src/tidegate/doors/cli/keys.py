@@ -10,7 +10,7 @@ import typer
 
 from tidegate.app.notifiers import notifier_key
 from tidegate.control.identity.model import CreatedKey, KeyInfo, KeySpec
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.cli.options import Environment, Json, Server, Workspace, group, settings_of
 from tidegate.doors.cli.output import ago, clean, date_text, now_ms, print_json, print_table, say
 from tidegate.doors.cli.remote import Remote, connect, part

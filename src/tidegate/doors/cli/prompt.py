@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tidegate.app.prompts_local import LocalPrompts, open_prompts, prompt_schema
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import ago, date_text, print_json, print_table, say
 from tidegate.doors.cli.promptviews import print_diff, print_lint, print_prompt, print_rendered

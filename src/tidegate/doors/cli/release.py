@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.control.rollouts.model import Release, parse_target
+from tidegate.control.releases.model import Release, parse_target
 from tidegate.doors.cli.options import Environment, Json, Reason, Server, Workspace, group
 from tidegate.doors.cli.output import ago, print_json, print_table, say, share_text
 from tidegate.doors.cli.remote import connect, part

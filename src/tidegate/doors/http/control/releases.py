@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.doors.http.control.admission import TheActor, TheControl
 
 __all__ = ["Deploy", "Reason", "deploy", "line", "revert", "rollback", "status", "withdraw"]

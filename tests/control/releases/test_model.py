@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.control.rollouts.model import (
+from tidegate.control.releases.model import (
     KINDS,
     TRAIL_LIMIT,
     Order,

@@ -15,9 +15,9 @@ from tidegate.control.prompts import store as prompts_store
 from tidegate.control.prompts.ports import PromptRepository
 from tidegate.control.prompts.service import Prompts
 from tidegate.control.prompts.shape import path_of
-from tidegate.control.rollouts import store
-from tidegate.control.rollouts.ground import check_config_keeps, check_environment, check_model, check_way_back
-from tidegate.control.rollouts.model import (
+from tidegate.control.releases import store
+from tidegate.control.releases.ground import check_config_keeps, check_environment, check_model, check_way_back
+from tidegate.control.releases.model import (
     Order,
     Release,
     Stamp,

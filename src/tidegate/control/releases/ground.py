@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tidegate.control.policies.model import Config
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.kernel.errors import Conflict, NotFound
 from tidegate.live.snapshot import PromptVersion
 

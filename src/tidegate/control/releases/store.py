@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, Integer, Select, Table, Text, UniqueC
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.jobs.database import METADATA
 from tidegate.live.snapshot import Arm
 

@@ -10,7 +10,7 @@ from tests.support.control import CONFIG, commit, newest_snapshot, prompt_text, 
 from tidegate.app.control import Control
 from tidegate.control.identity.model import SYSTEM, Actor, AuditRow
 from tidegate.control.prompts.store import PROMPT_VERSIONS
-from tidegate.control.rollouts.model import Release
+from tidegate.control.releases.model import Release
 from tidegate.kernel.errors import Conflict, Forbidden, Invalid, InvalidDocument, NotFound, TidegateError
 
 DEPLOYER = Actor("user_d", "dora", ("deployer",))

@@ -16,9 +16,10 @@ from tidegate.client.copy import LocalCopy, load_copy, save_copy
 from tidegate.client.prompt import RenderedPrompt
 from tidegate.client.wire import Answer, Line
 from tidegate.kernel.errors import Invalid, NotFound, TidegateError, Unauthenticated, Unavailable
-from tidegate.live.assignment import assign
+from tidegate.live.assignment import Arm, arm_of
 from tidegate.live.experiments import Enrolment, Seen, enrol
 from tidegate.live.prompts import LivePrompt, LivePrompts
+from tidegate.live.rollouts import place
 
 __all__ = ["Client"]
 
@@ -89,14 +90,15 @@ class Client:
                 mend=f"Nothing of that name is live in {live.environment} for this key.",
             )
         release = found.release
-        taken = _enrolled(found, Seen("", unit, tags or {}, ""), live.holdout_bp)
-        number = taken.variant.version if taken else None
-        version = found.versions[number or assign(release.arms, release.salt, unit or random.randbytes(8).hex())]
+        seen = Seen("", unit, tags or {}, "")
+        taken = _enrolled(found, seen, live.holdout_bp)
+        arm = _arm(found, seen)
+        version = found.versions[(taken.variant.version if taken else None) or arm.version]
         rendered = copy.compiled(version.content_hash).render(variables or {})
         return RenderedPrompt(
             name=name,
             version=version.version,
-            model=(taken.variant.model if taken else None) or version.model,
+            model=(taken.variant.model if taken else None) or _model(arm, taken) or version.model,
             messages=rendered.messages,
             text=rendered.text,
             settings=dict(version.sampling),
@@ -195,6 +197,20 @@ def _enrolled(found: LivePrompt, seen: Seen, holdout_bp: int) -> Enrolment | Non
     """The first of the prompt's experiments that takes the unit, as in the gateway."""
     taken = (enrol(experiment, seen, holdout_bp) for experiment in found.experiments)
     return next((one for one in taken if one is not None), None)
+
+
+def _arm(found: LivePrompt, seen: Seen) -> Arm:
+    """What the release gives the unit, as in the gateway; a use that does not tell its unit is its own."""
+    release = found.release
+    seen = seen._replace(call_id=random.randbytes(8).hex())
+    if release.rollout is not None:
+        return place(release, release.rollout.unit, seen).arm
+    return arm_of(release.arms, release.salt, seen.unit or seen.call_id)
+
+
+def _model(arm: Arm, taken: Enrolment | None) -> str | None:
+    """The model of a rollout's arm, where the arm decided."""
+    return arm.model if taken is None or taken.variant.version is None else None
 
 
 def _refusal(answer: Answer) -> TidegateError:

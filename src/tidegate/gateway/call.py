@@ -14,6 +14,7 @@ from tidegate.kernel.errors import TidegateError
 from tidegate.kernel.ids import IdSource
 from tidegate.live.experiments import Enrolment
 from tidegate.live.plans import Plan
+from tidegate.live.rollouts import Placement
 from tidegate.live.snapshot import Deployment, KeyGrant
 
 if TYPE_CHECKING:
@@ -92,10 +93,11 @@ class Call:
     learn.
 
     `payload` holds the body's fields in the words of the endpoint that was asked. `plan` (resolve) says where the call
-    may go, `enrolment` its place in an experiment, `deployment` (send) where it went; `trace` gathers one word for each
-    attempt. `hold` (admit) is what was reserved for it; whoever ends the call settles it. `unsure` counts the attempts
-    that failed and may be billed all the same. `shadowed`: a copy for a candidate may follow. `reply_headers` go onto
-    the reply, whatever becomes of it.
+    may go, `enrolment` its place in an experiment, `placement` the one in a rollout, `deployment` (send) where it went;
+    `trace` gathers one word for each attempt. `hold` (admit) is what was reserved for it; whoever ends the call settles
+    it. `unsure` counts the attempts that failed and may be billed all the same. `shadowed`: a copy for a candidate may
+    follow; a copy whose time is over is `overdue`. `variables`: all that the caller gave to a prompt, where it gave no
+    more than them. `reply_headers` go onto the reply, whatever becomes of it.
     """
 
     __slots__ = (
@@ -116,8 +118,10 @@ class Call:
         "last_token_s",
         "model_requested",
         "origin",
+        "overdue",
         "overridden",
         "payload",
+        "placement",
         "plan",
         "prompt",
         "prompt_version",
@@ -138,6 +142,7 @@ class Call:
         "upstream_request_id",
         "usage",
         "usage_wanted",
+        "variables",
         "whole",
         "world",
     )
@@ -151,6 +156,7 @@ class Call:
         self.world = world
         self.grant: KeyGrant | None = None
         self.payload: dict[str, msgspec.Raw] = {}
+        self.variables: msgspec.Raw | None = None
         self.stream = False
         self.usage_wanted = False
         self.tags: dict[str, str] = {}
@@ -160,6 +166,7 @@ class Call:
         self.prompt_version: str | None = None
         self.release_id: str | None = None
         self.enrolment: Enrolment | None = None
+        self.placement: Placement | None = None
         self.route: str | None = None
         self.plan: Plan | None = None
         self.deployment: Deployment | None = None
@@ -175,6 +182,7 @@ class Call:
         self.origin = "user"
         self.shadow_of: str | None = None
         self.shadowed = False
+        self.overdue = False
         self.overridden: tuple[str, ...] = ()
         self.upstream_request_id: str | None = None
         self.usage: Usage | None = None

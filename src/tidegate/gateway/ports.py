@@ -184,9 +184,9 @@ class Ledger(Protocol):
 class Shadows(Protocol):
     """Copies calls for candidates."""
 
-    def copy(self, call: Call) -> Callable[[], None] | None:
-        """What begins the copy of this call, to be called once the user's answer is over; it returns at once and never
-        raises. None when the call is not to be copied.
+    def copy(self, call: Call) -> Callable[[bool], None] | None:
+        """What begins the copy of this call, to be called once the user's answer is over, with whether it came whole
+        (else the upstream failed); it returns at once and never raises. None when the call is not to be copied.
         """
         ...
 

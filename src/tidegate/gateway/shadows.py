@@ -1,7 +1,9 @@
 """Shadow copies: the same inputs for another model or prompt version, under caps of their own.
 
-Nothing of a copy is the user's: neither latency, bill and limits (its rule counts shadows alone), health of the
-deployments (a board of its own), nor meters. A copy that finds all places taken is dropped and counted: there is no
+Whose candidate: a rollout's that has placed the call with its stable arm, where the share of copies takes it, else the
+route's. A call at which the upstream failed is copied for a rollout alone: of those that went well, no candidate could
+do better. Nothing of a copy is the user's: neither latency, bill and limits (its rule counts shadows alone), health of
+the deployments (a board of its own), nor meters. A copy that finds all places taken is dropped and counted: there is no
 queue. Caps on parallel copies hold for each gateway process, the cap on cost for all together. A copy
 without a bound on its output gets the policy's, so that its cost has one.
 """
@@ -10,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,16 +25,18 @@ from tidegate.kernel.errors import Forbidden, Refused, TidegateError, Unavailabl
 from tidegate.kernel.ids import IdSource
 from tidegate.live.assignment import bucket
 from tidegate.live.calls import CallRecord
-from tidegate.live.plans import make_shadow_plan
-from tidegate.live.snapshot import LimitRule, Route, Shadow, Snapshot
+from tidegate.live.plans import make_shadow_plan, tried_once
+from tidegate.live.rollouts import SHADOW, Placement, shadow_origin
+from tidegate.live.snapshot import LimitRule, Shadow, Snapshot
 
-__all__ = ["OUTCOMES", "Shadows", "shadow_rules"]
+__all__ = ["OUTCOMES", "Shadows", "own_rules"]
 
 log = logging.getLogger(__name__)
 
 OUTCOMES = ("sent", "skipped_budget", "skipped_parallel", "failed", "timeout")
 OK = 200
-SALT = "shadow"
+SALT = SHADOW
+JUDGE = "judge"
 
 
 class _Quiet:
@@ -59,17 +64,20 @@ class Shadows:
         self._handler = fold((_plan, admit, Record(journal, _Quiet()), keep, send))
         self._render = fold((Resolve(), _keep))
 
-    def copy(self, call: Call) -> Callable[[], None] | None:
+    def copy(self, call: Call) -> Callable[[bool], None] | None:
         """See `gateway.ports.Shadows`."""
-        route = call.world.routes.get(call.route or "")
-        if route is None or route.shadow is None or call.origin != "user":
-            return None
-        rule = route.shadow
-        if bucket(SALT, call.call_id) >= rule.share_bp or (rule.version is not None and call.prompt is None):
-            return None
+        target = None if call.placement is None else _of_rollout(call, call.placement)
+        if target is None:
+            route = call.world.routes.get(call.route or "")
+            if route is None or route.shadow is None or call.origin != "user":
+                return None
+            rule = route.shadow
+            if bucket(SALT, call.call_id) >= rule.share_bp or (rule.version is not None and call.prompt is None):
+                return None
+            target = _Target(route.alias, rule)
         call.shadowed = True
         payload = dict(call.payload)
-        return lambda: self._start(call, payload, route, rule)
+        return lambda whole: self._start(call, payload, target) if whole or target.placement is not None else None
 
     async def stop(self) -> None:
         """End all copies under way; they leave their records."""
@@ -78,44 +86,53 @@ class Shadows:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, call: Call, payload: dict[str, msgspec.Raw], route: Route, rule: Shadow) -> None:
+    def _start(self, call: Call, payload: dict[str, msgspec.Raw], target: "_Target") -> None:
         if self._stopped:
             return
-        if self._running.get(route.alias, 0) >= rule.max_parallel:
-            self._count(route.alias, "skipped_parallel")
+        label = target.label
+        if self._running.get(label, 0) >= target.rule.max_parallel:
+            self._count(label, "skipped_parallel")
             return
-        self._running[route.alias] = self._running.get(route.alias, 0) + 1
-        task = asyncio.create_task(self._run(_copied(call, payload, self._ids), route.alias, rule), name="shadow")
+        self._running[label] = self._running.get(label, 0) + 1
+        task = asyncio.create_task(self._run(_copied(call, payload, self._ids), target), name="shadow")
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._done(done, route.alias))
+        task.add_done_callback(lambda done: self._done(done, label))
 
-    def _done(self, task: asyncio.Task[None], alias: str) -> None:
+    def _done(self, task: asyncio.Task[None], label: str) -> None:
         self._tasks.discard(task)
-        self._running[alias] -= 1
+        self._running[label] -= 1
 
-    def _count(self, alias: str, outcome: str) -> None:
-        totals = self.totals.setdefault(alias, dict.fromkeys(OUTCOMES, 0))
+    def _count(self, label: str, outcome: str) -> None:
+        totals = self.totals.setdefault(label, dict.fromkeys(OUTCOMES, 0))
         totals[outcome] += 1
 
-    async def _run(self, call: Call, alias: str, rule: Shadow) -> None:
+    async def _run(self, call: Call, target: "_Target") -> None:
+        label, rule = target.label, target.rule
+        overdue = asyncio.get_running_loop().call_later(rule.timeout_s, setattr, call, "overdue", True)
         try:
             async with asyncio.timeout(rule.timeout_s):
                 if rule.version is not None:
+                    route = call.route
                     await self._rendered(call, rule.version)
-                    call.route = alias
+                    if target.placement is None:
+                        call.route = route
+                    else:
+                        call.placement, call.route = target.placement, rule.deployment or call.route
                 outcome = await self._answered(call)
         except TimeoutError:
             outcome = "timeout"
         except (Refused, Unavailable) as error:
             outcome = "skipped_budget"
-            log.debug("no shadow of %s: %s", alias, error)
+            log.debug("no shadow of %s: %s", label, error)
         except TidegateError as error:
             outcome = "failed"
-            log.debug("a shadow of %s failed: %s", alias, error)
+            log.debug("a shadow of %s failed: %s", label, error)
         except Exception:
             outcome = "failed"
-            log.warning("a shadow of %s failed", alias, exc_info=True)
-        self._count(alias, outcome)
+            log.warning("a shadow of %s failed", label, exc_info=True)
+        finally:
+            overdue.cancel()
+        self._count(label, outcome)
 
     async def _rendered(self, call: Call, version: str) -> None:
         """Render the other version with the same variables, as if it had been asked for by number."""
@@ -137,25 +154,54 @@ class Shadows:
         return "timeout" if call.ending == "timeout" else "failed"
 
 
-def shadow_rules(snapshot: Snapshot) -> Sequence[LimitRule]:
-    """The caps on what copies cost, as rules that count shadows alone."""
-    return [
-        LimitRule(
-            name=f"shadow/{alias}",
-            unit="nano_usd",
-            cap=route.shadow.cap_nano_usd_per_day,
-            per="day",
-            match={"origin": "shadow", "model": alias},
-        )
+def own_rules(snapshot: Snapshot) -> Sequence[LimitRule]:
+    """The caps on what the platform's own calls cost, as rules that count these alone: the copies of each route and of
+    each rollout, and judges all together.
+    """
+    matches = [
+        (f"{SHADOW}/{alias}", route.shadow, {"origin": SHADOW, "model": alias})
         for alias, route in snapshot.routes.items()
-        if route.shadow is not None
     ]
+    live = (release.rollout for by_prompt in snapshot.releases.values() for release in by_prompt.values())
+    for rollout in live:
+        if rollout is not None:
+            origin = shadow_origin(rollout.rollout_id)
+            matches.append((origin, rollout.shadow, {"origin": origin}))
+    caps = [(name, shadow.cap_nano_usd_per_day, match) for name, shadow, match in matches if shadow is not None]
+    caps.append((f"{JUDGE}/all", snapshot.policy.judge_cap_nano_usd_per_day, {"origin": JUDGE}))
+    return [LimitRule(name=name, unit="nano_usd", cap=cap, per="day", match=match) for name, cap, match in caps]
+
+
+class _Target(NamedTuple):
+    """Where copies go: whose they are (an alias, or `prompt:NAME` of a rollout), under which rule, and in a rollout the
+    candidate's place.
+    """
+
+    label: str
+    rule: Shadow
+    placement: Placement | None = None
+
+
+def _of_rollout(call: Call, placed: Placement) -> _Target | None:
+    """The candidate of the call's rollout, where the call is to be copied for it. Its own calls are not: nothing would
+    be compared.
+    """
+    rollout, candidate = placed.release.rollout, placed.candidate
+    if rollout is None or rollout.shadow is None or placed.arm.name == candidate.name:
+        return None
+    shadow = rollout.shadow
+    if bucket(rollout.rollout_id, call.call_id) >= shadow.share_bp:
+        return None
+    rule = msgspec.structs.replace(
+        shadow, version=shadow.version or candidate.version, deployment=shadow.deployment or candidate.model
+    )
+    return _Target(f"prompt:{placed.release.prompt}", rule, placed._replace(arm=candidate))
 
 
 def _copied(call: Call, payload: dict[str, msgspec.Raw], ids: IdSource) -> Call:
     """A call of its own with the user's inputs, in the user's World."""
     copy = Call(call.request, call.endpoint, call.world, ids)
-    copy.origin, copy.shadow_of = "shadow", call.call_id
+    copy.origin, copy.shadow_of = SHADOW, call.call_id
     copy.grant, copy.tags, copy.unit = call.grant, call.tags, call.unit
     copy.payload, copy.stream, copy.usage_wanted = payload, call.stream, call.usage_wanted
     copy.model_requested, copy.route = call.model_requested, call.route
@@ -169,9 +215,15 @@ async def _keep(call: Call, inner: Handler) -> Reply:
 
 
 async def _plan(call: Call, inner: Handler) -> Reply:
-    """One candidate, tried once, within the regions of the key and of the route."""
+    """One candidate, tried once, within the regions of the key and of the route; a rollout's as its users' calls would
+    be: the model's first step, however it chooses.
+    """
     assert call.grant is not None
-    plan = call.plan = make_shadow_plan(call.world.snapshot, call.route or "", call.grant.regions, call.plan)
+    if call.placement is None:
+        plan = make_shadow_plan(call.world.snapshot, call.route or "", call.grant.regions, call.plan)
+    else:
+        plan = tried_once(call.world.allowed_plan(call.route or "", call.grant))
+    call.plan = plan
     if not plan.steps:
         why = "; ".join(f"{one.deployment}: {one.why}" for one in plan.excluded)
         raise Forbidden(f"No deployment may take the shadow of {call.route!r} ({why}).", code="no_deployment_allowed")

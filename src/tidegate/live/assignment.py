@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["BUCKETS", "Arm", "assign", "bucket", "draw"]
+__all__ = ["BUCKETS", "Arm", "arm_of", "assign", "bucket", "draw"]
 
 BUCKETS = 10_000
 
@@ -29,21 +29,25 @@ def bucket(salt: str, unit: str) -> int:
 
 
 def assign(arms: Sequence[Arm], salt: str, unit: str) -> str:
-    """Return the version of the arm that holds the unit's bucket. Weights sum to 10,000 and the arms' order is part
-    of the decision.
+    """Return the version of the arm that holds the unit's bucket: see `arm_of`."""
+    return arm_of(arms, salt, unit).version
+
+
+def arm_of(arms: Sequence[Arm], salt: str, unit: str) -> Arm:
+    """Return the arm that holds the unit's bucket. Weights sum to 10,000 and the arms' order is part of the decision.
 
     The last arm grows from the top of the range downwards, so raising the weight of the last arm at the cost of the
     others moves units only towards it.
     """
     if len(arms) == 1:
-        return arms[0].version
+        return arms[0]
     position = bucket(salt, unit)
     edge = 0
     for arm in arms:
         edge += arm.weight_bp
         if position < edge:
-            return arm.version
-    return arms[-1].version
+            return arm
+    return arms[-1]
 
 
 def draw(names: Sequence[str], weights: Sequence[int], salt: str, unit: str) -> int:

@@ -18,6 +18,7 @@ __all__ = [
     "LiveVariant",
     "Seen",
     "enrol",
+    "told_unit",
     "unit_of",
 ]
 
@@ -85,10 +86,15 @@ class Enrolment(NamedTuple):
 
 def unit_of(experiment: LiveExperiment, seen: Seen) -> str | None:
     """Who is assigned; None when the call does not say."""
-    if experiment.unit == REQUEST:
+    return told_unit(experiment.unit, seen)
+
+
+def told_unit(kind: str, seen: Seen) -> str | None:
+    """The call's unit of a kind (user, request or `tag:NAME`); None when the call does not say."""
+    if kind == REQUEST:
         return seen.call_id
-    if experiment.unit.startswith(TAG):
-        return seen.tags.get(experiment.unit[len(TAG) :]) or None
+    if kind.startswith(TAG):
+        return seen.tags.get(kind[len(TAG) :]) or None
     return seen.unit
 
 

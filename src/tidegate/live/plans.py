@@ -21,6 +21,7 @@ __all__ = [
     "make_plan",
     "make_shadow_plan",
     "may_use",
+    "tried_once",
 ]
 
 ADAPTER = ":"
@@ -161,6 +162,12 @@ def make_shadow_plan(
     step = Step(alias=alias, strategy="priority", candidates=candidates, retry=Retry(attempts=1))
     excluded = tuple(one for one in found if isinstance(one, Excluded))
     return Plan(alias=alias, known=True, steps=(step,) if candidates else (), excluded=excluded)
+
+
+def tried_once(plan: Plan) -> Plan:
+    """The plan's first step alone, without a retry."""
+    steps = tuple(msgspec.structs.replace(one, retry=Retry(attempts=1)) for one in plan.steps[:1])
+    return msgspec.structs.replace(plan, steps=steps)
 
 
 def adapters_of(snapshot: Snapshot, alias: str, environment: str) -> tuple[str, ...]:

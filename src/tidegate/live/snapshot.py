@@ -246,6 +246,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every call. `default_max_output_tokens` bounds a call that gave no bound itself, where a budget or
     a limit on tokens needs one. With `allowed_hosts`, no other host is ever called as an upstream.
     Content that routes keep goes after `content_retention_days`. `holdout_bp` of 10,000 units are in no experiment.
+    Judges of users' calls may cost `judge_cap_nano_usd_per_day` together.
     """
 
     max_body_bytes: int = 10 * 1024 * 1024
@@ -256,6 +257,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     content_retention_days: int = 30
     holdout_bp: int = 0
+    judge_cap_nano_usd_per_day: int = 5_000_000_000
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

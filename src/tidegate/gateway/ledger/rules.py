@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tidegate.gateway.call import Call
 from tidegate.gateway.ledger.slices import Slice
 from tidegate.live.counting import counter_name, counts
+from tidegate.live.rollouts import SHADOW, shadow_origin
 from tidegate.live.snapshot import LimitRule
 
 __all__ = ["Counted", "Kind", "Rulebook", "words_of"]
@@ -56,9 +57,9 @@ class Rulebook:
         grant = call.grant
         kind: tuple[object, ...]
         if grant is not None and call.tags is grant.tags:
-            kind = (grant.key_id, call.route, call.origin)
+            kind = (grant.key_id, call.route, _origin(call))
         else:
-            kind = (grant.key_id if grant else None, call.route, call.origin, *sorted(call.tags.items()))
+            kind = (grant.key_id if grant else None, call.route, _origin(call), *sorted(call.tags.items()))
         found = self._kinds.get(kind)
         if found is None:
             words = words_of(call)
@@ -72,9 +73,17 @@ class Rulebook:
 def words_of(call: Call) -> dict[str, str]:
     """The words of a call that rules speak of; key, model, environment and origin are never a tag's to say."""
     words = dict(call.tags)
-    words[ORIGIN] = call.origin
+    words[ORIGIN] = _origin(call)
     words["model"] = call.route or ""
     if call.grant is not None:
         words["key"] = call.grant.name
         words["environment"] = call.grant.environment
     return words
+
+
+def _origin(call: Call) -> str:
+    """Whose the call is; a copy for a rollout's candidate is that rollout's, so that no other cap counts it."""
+    origin, placed = call.origin, call.placement
+    if origin == SHADOW and placed is not None and placed.release.rollout is not None:
+        return shadow_origin(placed.release.rollout.rollout_id)
+    return origin

@@ -1,5 +1,5 @@
 """Who calls: the virtual key, found by its hash in the Snapshot. Refuses the unknown, the revoked, the expired, and
-the unscoped.
+the unscoped. The platform's own keys say what their calls are for; nobody else's can.
 """
 
 from datetime import UTC, datetime
@@ -13,6 +13,9 @@ __all__ = ["Identify"]
 MAX_TAGS_BYTES = 4096
 MAX_TAGS = 32
 MAX_SENDERS = 20_000
+INTERNAL = "internal"
+"""The scope of the platform's own keys. No key that somebody makes can have it."""
+ORIGINS = ("judge", "eval", "probe")
 
 
 class Identify:
@@ -27,6 +30,9 @@ class Identify:
                 f"The key {grant.name!r} lacks the scope {call.endpoint.scope!r}.",
                 mend=f"Create one with `tidegate keys create NAME --scope {call.endpoint.scope}`.",
             )
+        claimed = call.request.headers.get(b"x-tidegate-origin")
+        if claimed is not None or INTERNAL in grant.scopes:
+            call.origin = _origin(claimed, grant)
         call.tags = _tags(call.request.headers.get(b"x-tidegate-tags"), grant)
         if fault is not None:
             raise fault
@@ -81,6 +87,24 @@ def _living(grant: KeyGrant | None, now_ms: int) -> KeyGrant:
             code="key_expired",
         )
     return grant
+
+
+def _origin(claimed: bytes | None, grant: KeyGrant) -> str:
+    """What a call of the platform's own is for. Such calls are in no user's limit, experiment, rollout or shadow."""
+    if INTERNAL not in grant.scopes:
+        raise Forbidden(
+            f"The key {grant.name!r} may not say what its calls are for.",
+            mend="Leave the header x-tidegate-origin out.",
+            code="origin_not_allowed",
+        )
+    origin = (claimed or b"").decode("latin-1")
+    if origin not in ORIGINS:
+        raise Invalid(
+            "A call of the platform's own says what it is for.",
+            mend=f"Send x-tidegate-origin: {', '.join(ORIGINS)}.",
+            code="invalid_origin",
+        )
+    return origin
 
 
 def _tags(header: bytes | None, grant: KeyGrant) -> dict[str, str]:

@@ -58,7 +58,8 @@ class Keep:
             self._put(call, b"".join(gathered.parts))
 
     def _put(self, call: Call, answer: bytes) -> None:
-        request = _ENCODE(call.payload)
+        payload = call.payload if call.variables is None else {**call.payload, "variables": call.variables}
+        request = _ENCODE(payload)
         if len(request) > MAX_BYTES or len(answer) > MAX_BYTES:
             self._contents.drop()
             return

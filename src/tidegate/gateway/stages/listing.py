@@ -99,6 +99,9 @@ def _prompt(call: Call, grant: KeyGrant, release: LiveRelease) -> LivePrompt:
         if len(carried) == len(asked):  # one that cannot be served must not keep all prompts from the client
             versions |= carried
             experiments.append(experiment)
+    if release.rollout is not None:  # of copies a client need know nothing
+        unit = msgspec.structs.replace(release.rollout, shadow=None)
+        release = msgspec.structs.replace(release, rollout=unit)
     return LivePrompt(release, versions, tuple(experiments))
 
 

@@ -1,6 +1,7 @@
 """The outermost stage: gives every call its id and its one CallRecord, and turns errors into replies."""
 
 import time
+from types import MappingProxyType
 
 from tidegate.gateway import anthropic_errors
 from tidegate.gateway.bounds import cost_of, used_of
@@ -14,7 +15,10 @@ __all__ = ["Record"]
 
 ANTHROPIC = "anthropic"
 UNRECORDED = ("listing", "feedback")
+STATUSES = MappingProxyType({"cancelled": 499, "timeout": 504})
 EVENTS = b"text/event-stream"
+USER = "user"
+OWN = ("judge", "eval", "probe")
 
 
 class Record:
@@ -36,11 +40,11 @@ class Record:
             call.error_code = error.code
             reply = _reply(call, error)
         except BaseException as error:
-            call.ending = "cancelled" if not isinstance(error, Exception) else "failed"
+            call.ending = _left(call) if not isinstance(error, Exception) else "failed"
             call.error_code = type(error).__name__
             call.unsure += call.attempts > 0  # whatever was asked may be billed
             error.add_note(f"call_id={call.call_id}")  # for the log
-            self._settle(call, 499 if call.ending == "cancelled" else 500)
+            self._settle(call, STATUSES.get(call.ending, 500))
             raise
         self._sign(call, reply)
         if reply.events is None:
@@ -72,6 +76,10 @@ class Record:
         if call.enrolment is not None:
             enrolled = f"{call.enrolment.experiment.name}/{call.enrolment.variant.name}"
             headers.append((b"x-tidegate-experiment", enrolled.encode()))
+        if call.placement is not None:
+            headers.append((b"x-tidegate-rollout", call.placement.arm.name.encode()))
+        if call.origin != USER and (cost := _cost(call)) is not None:
+            headers.append((b"x-tidegate-cost-nano-usd", b"%d" % cost))
         if call.overridden:
             headers.append((b"x-tidegate-overridden", ", ".join(call.overridden).encode()))
 
@@ -83,7 +91,8 @@ class Record:
             call.hold.settle(*used_of(call, status))
         record = _record(call, status, self._journal)
         self._journal.put(record)
-        self._meters.count(record)
+        if call.origin not in OWN:  # meters tell of users
+            self._meters.count(record)
 
 
 def _has_events(reply: Reply) -> bool:
@@ -113,7 +122,12 @@ def _broken_off(call: Call, error: BaseException) -> str:
         return "timeout" if isinstance(error, ProviderTimeout) else "cut"
     if isinstance(error, Exception):
         return "failed"
-    return "complete" if call.whole else "cancelled"
+    return "complete" if call.whole else _left(call)
+
+
+def _left(call: Call) -> str:
+    """How a call ended that nobody waits for any more."""
+    return "timeout" if call.overdue else "cancelled"
 
 
 def _ending(call: Call, error: TidegateError) -> str:
@@ -133,13 +147,13 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
     if usage is not None and deployment is not None:
         inputs, outputs, cached = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
         written = usage.cache_write_tokens
-        cost = cost_of(call)
+        cost = _cost(call)
     ttft_ms = tpot_ms = None
     if call.first_token_s is not None:
         ttft_ms = (call.first_token_s - call.started_s) * 1000
         if outputs is not None and outputs > 1 and call.last_token_s is not None:
             tpot_ms = (call.last_token_s - call.first_token_s) * 1000 / (outputs - 1)
-    enrolment = call.enrolment
+    experiment_id, variant, unit, propensity = _exposure(call)
     return CallRecord(
         call_id=call.call_id,
         gateway_id=journal.gateway_id,
@@ -178,8 +192,24 @@ def _record(call: Call, status: int, journal: Journal) -> CallRecord:
         trace=" > ".join(call.trace) if call.trace else None,
         region=deployment.region or None if deployment else None,
         shadow_of=call.shadow_of,
-        experiment_id=enrolment.experiment.experiment_id if enrolment else None,
-        variant=enrolment.variant.name if enrolment else None,
-        experiment_unit=enrolment.unit if enrolment else None,
-        propensity=enrolment.propensity if enrolment else None,
+        experiment_id=experiment_id,
+        variant=variant,
+        experiment_unit=unit,
+        propensity=propensity,
     )
+
+
+def _cost(call: Call) -> int | None:
+    """What the call has cost; None while or where that is unknown."""
+    return cost_of(call) if call.usage is not None and call.deployment is not None else None
+
+
+def _exposure(call: Call) -> tuple[str | None, str | None, str | None, float | None]:
+    """Of which experiment or rollout the call is a use, in which arm, by whom, and how probably."""
+    enrolment, placement = call.enrolment, call.placement
+    if enrolment is not None:
+        return enrolment.experiment.experiment_id, enrolment.variant.name, enrolment.unit, enrolment.propensity
+    if placement is not None and placement.release.rollout is not None:
+        dealt = placement.propensity if call.shadow_of is None else None  # to a copy nobody was assigned
+        return placement.release.rollout.rollout_id, placement.arm.name, placement.unit, dealt
+    return None, None, None, None

@@ -9,10 +9,11 @@ import msgspec
 
 from tidegate.gateway.call import Call, Handler, Reply
 from tidegate.kernel.errors import Forbidden, Invalid
-from tidegate.live.assignment import assign
+from tidegate.live.assignment import arm_of
 from tidegate.live.experiments import Enrolment, LiveExperiment, Seen, enrol
 from tidegate.live.plans import may_use
-from tidegate.live.snapshot import PromptVersion
+from tidegate.live.rollouts import place
+from tidegate.live.snapshot import Arm, LiveRelease, PromptVersion
 from tidegate.templates.compile import CompiledPrompt
 
 __all__ = ["Resolve"]
@@ -89,25 +90,43 @@ class Resolve:
             raise _not_allowed(call, "prompt", name, grant.prompts)
         taken = _enrolled(call, running, f"{PROMPT}{name}") if running and not pins else None
         chosen = pinned if pins else taken.variant.version if taken is not None else None
-        release_id = None
+        release_id = model = None
         if pins or chosen is None:
             release = world.release(grant.environment, name)
             if chosen is None:
-                chosen = assign(release.arms, release.salt, call.unit or call.call_id)
+                arm = _arm(call, release, experimental=taken is not None)
+                chosen, model = arm.version, arm.model
                 release_id = release.release_id if taken is None else None
         call.prompt = name
         version, compiled = world.prompt(name, chosen)
         call.prompt_version = version.version
         call.release_id = release_id
         raw = call.payload.pop("variables", None)
+        if "messages" not in call.payload and "prompt" not in call.payload:
+            call.variables = raw
         variables = {} if raw is None else _decode(raw, "variables", _VARIABLES, "an object of the prompt's variables")
         _weave(call, version, compiled, variables)
-        return version.model if taken is None else taken.variant.model or version.model
+        return (taken.variant.model if taken is not None else None) or model or version.model
+
+
+def _arm(call: Call, release: LiveRelease, *, experimental: bool) -> Arm:
+    """The release's arm for the call, which then has its place in the release's rollout, unless an experiment has taken
+    it, or it is no user's.
+    """
+    rollout = release.rollout
+    if rollout is None:
+        return arm_of(release.arms, release.salt, call.unit or call.call_id)
+    placed = place(release, rollout.unit, Seen(call.call_id, call.unit, call.tags, ""))
+    if not experimental and call.origin == USER and call.endpoint.name != COUNTING:
+        call.placement = placed
+    return placed.arm
 
 
 def _model(call: Call, running: Running, alias: str) -> str:
-    """The alias that an experiment puts in this one's place; none does where one with the prompt has taken the call."""
-    if call.enrolment is not None:
+    """The alias that an experiment puts in this one's place; none does where one with the prompt, or a rollout of it,
+    has taken the call: it would take calls of one arm only, where the arms' models differ.
+    """
+    if call.enrolment is not None or call.placement is not None:
         return alias
     taken = _enrolled(call, running, alias)
     return alias if taken is None else taken.variant.model or alias

@@ -25,7 +25,8 @@ NOWHERE = Surroundings()
 
 class Library(NamedTuple):
     """`versions[name][version]` can be served, `fragments` only included; `files` and `hashes` have every file that
-    could be read, good or not. `faults` holds errors and warnings, sorted by file and place.
+    could be read, good or not; `woven` its texts, where all of its fragments are to be had. `faults` holds errors and
+    warnings, sorted by file and place.
     """
 
     versions: dict[str, dict[str, PromptVersion]]
@@ -33,6 +34,7 @@ class Library(NamedTuple):
     files: dict[VersionId, PromptFile]
     hashes: dict[VersionId, str]
     faults: tuple[InvalidDocument, ...]
+    woven: dict[VersionId, tuple[str, ...]]
 
 
 class _Reading(NamedTuple):
@@ -42,6 +44,7 @@ class _Reading(NamedTuple):
     digest: str | None
     version: PromptVersion | None
     faults: tuple[InvalidDocument, ...]
+    texts: tuple[str, ...]
 
 
 def read_library(entries: Iterable[TreeFile], around: Surroundings = NOWHERE) -> Library:
@@ -78,18 +81,20 @@ class _Reader:
         versions: dict[str, dict[str, PromptVersion]] = {}
         fragments: dict[str, tuple[str, ...]] = {}
         hashes: dict[VersionId, str] = {}
+        woven: dict[VersionId, tuple[str, ...]] = {}
         faults = [*self._unreadable]
         for place in sorted(self._sources):
             reading = self._reading(place, ())
             faults += reading.faults
             if reading.digest is not None:
                 hashes[place] = reading.digest
+                woven[place] = reading.texts
             if reading.version is not None:
                 versions.setdefault(place[0], {})[place[1]] = reading.version
             elif reading.fragment.kind == "fragment" and reading.fragment.text is not None:
                 fragments[place[0]] = (*fragments.get(place[0], ()), place[1])
         files = {place: source.file for place, source in self._sources.items()}
-        return Library(versions, fragments, files, hashes, tuple(sorted(faults, key=_order)))
+        return Library(versions, fragments, files, hashes, tuple(sorted(faults, key=_order)), woven)
 
     def _reading(self, place: VersionId, chain: tuple[VersionId, ...]) -> _Reading:
         known = self._readings.get(place)
@@ -114,7 +119,7 @@ class _Reader:
         text = texts[0] if sound and texts else None
         depth = 1 + max((fragment.depth for fragment in fragments.values()), default=0)
         fragment = Fragment(source.file.kind, source.file.template_format, text, digest or "", uses, depth)
-        return _Reading(fragment, digest, version, faults)
+        return _Reading(fragment, digest, version, faults, texts)
 
     def _fragments(
         self, source: Source, chain: tuple[VersionId, ...]

@@ -14,6 +14,7 @@ from tidegate.live.snapshot import PromptMessage, PromptVersion
 __all__ = [
     "GATE_UNITS",
     "PromptFile",
+    "TestsBlock",
     "VersionId",
     "content_hash",
     "path_of",

@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tests.stats.classical import agree, column, numbers, rows
 from tidegate.stats.checks import BadSample
-from tidegate.stats.proportions import Pairs, fisher_exact, mcnemar, newcombe, ratio_interval, wilson, z_test
+from tidegate.stats.proportions import (
+    Pairs,
+    clopper_pearson,
+    fisher_exact,
+    mcnemar,
+    mcnemar_mid_p,
+    newcombe,
+    ratio_interval,
+    wilson,
+    z_test,
+)
 from tidegate.stats.results import Interval, Proportion
 
 SIDES = ("two-sided", "greater", "less")
@@ -301,3 +312,34 @@ class TestMcNemar:
     def test_no_pair_at_all_is_refused(self):
         with pytest.raises(BadSample, match="at least one"):
             mcnemar(Pairs(0, 0, 0, 0))
+
+
+class TestClopperPearson:
+    @pytest.mark.parametrize(
+        ("x", "n"), [(0, 1), (1, 1), (0, 500), (3, 500), (500, 500), (25, 500), (7, 30), (1, 10**6)]
+    )
+    @pytest.mark.parametrize("side", SIDES)
+    def test_agrees_with_scipy(self, x, n, side):
+        theirs = stats.binomtest(x, n, alternative=side).proportion_ci(0.95, method="exact")
+        found = clopper_pearson(Proportion(x, n), alternative=side)
+        agree([found.low, found.high], theirs)
+
+    def test_no_error_in_500_is_surely_below_one_percent(self):
+        assert float(clopper_pearson(Proportion(0, 500), alternative="less").high) == pytest.approx(0.00597, abs=1e-5)
+
+
+class TestMidP:
+    @pytest.mark.parametrize(("c", "t"), [(0, 1), (3, 9), (9, 3), (12, 12), (0, 7), (200, 260)])
+    def test_agrees_with_the_binomial_of_scipy(self, c, t):
+        pairs = Pairs(50, c, t, 20)
+        up = stats.binom.sf(t - 1, c + t, 0.5) - 0.5 * stats.binom.pmf(t, c + t, 0.5)
+        down = stats.binom.cdf(t, c + t, 0.5) - 0.5 * stats.binom.pmf(t, c + t, 0.5)
+        agree(mcnemar_mid_p(pairs, alternative="greater"), up)
+        agree(mcnemar_mid_p(pairs, alternative="less"), down)
+        agree(mcnemar_mid_p(pairs), min(1.0, 2 * min(up, down)))
+
+    def test_pairs_that_agree_say_nothing(self):
+        assert numbers(mcnemar_mid_p(Pairs(9, 0, 0, 1)), mcnemar_mid_p(Pairs(9, 0, 0, 1), alternative="less")) == (
+            1,
+            0.5,
+        )

@@ -148,7 +148,7 @@ async def test_a_configuration_that_takes_the_ground_away_is_refused(control: Co
     assert "tone" in caught.value.message
     assert caught.value.code == "model_in_use"
     with pytest.raises(Conflict):
-        await control.apply(SYSTEM, CONFIG + "environments: {staging: {}}\n", "tidegate.yaml")
+        await control.apply(SYSTEM, CONFIG.replace("production: {}", "live: {}"), "tidegate.yaml")
     await control.experiments.stop(DEPLOYER, "tone")
     await control.apply(SYSTEM, CONFIG.replace("  fast:", "  slow:"), "tidegate.yaml")
 

@@ -264,3 +264,27 @@ def test_a_small_arm_of_zeros_and_ones_at_the_margin_is_not_found_to_hold_though
         arms.append(Moments(n, mean, n * mean * (1 - mean)))
     gate = Gate(metric="score", rule=Drop(0.02), shape="mean", better="higher", share=1.0)
     assert judge(gate, *arms, alpha=0.05).holds[:, -1].mean() <= 0.05 + 5 * np.sqrt(0.05 * 0.95 / runs)
+
+
+def test_where_there_are_no_events_a_negligible_difference_lets_it_hold():
+    n = np.full(10, 300.0)
+    none = Moments(n, np.zeros(10), np.zeros(10))
+    plain = Gate(metric="errors", rule=Ratio(1.5), shape="rate", better="lower", share=1)
+    lenient = msgspec.structs.replace(plain, rule=Ratio(1.5, 0.005))
+    assert not judge(plain, none, none, alpha=0.05).holds[-1]
+    assert judge(lenient, none, none, alpha=0.05).holds[-1]
+    assert not judge(lenient, none, none, alpha=0.05).holds[0]
+    worse = Moments(n, np.full(10, 0.02), n * 0.02 * 0.98)
+    assert not judge(lenient, none, worse, alpha=0.05).holds[-1]
+
+
+def test_a_gate_may_hold_at_another_level_than_it_breaches():
+    control, candidate = (moments_of_rate(np.full(12, 20), np.full(12, 500)) for _ in range(2))
+    gate = Gate(metric="errors", rule=Ratio(1.5), shape="rate", better="lower", share=0.1)
+    found = judge(gate, control, candidate, alpha=0.05)
+    whole = judge(msgspec.structs.replace(gate, hold_share=1.0), control, candidate, alpha=0.05)
+    assert (whole.p_harm == found.p_harm).all()
+    assert whole.holds[-1]
+    assert whole.holds.sum() > found.holds.sum()
+    told = verdict([msgspec.structs.replace(gate, hold_share=1.0)], {"errors": (control, candidate)}, alpha=0.05)
+    assert told.judgements[0].hold_level == pytest.approx(0.95)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tidegate.control.experiments.model import Definition, Experiment, Variant
 from tidegate.control.experiments.placing import place
 from tidegate.control.policies.model import Config, Retention
+from tidegate.control.releases.model import CANARY, Release
 from tidegate.kernel.errors import Conflict, Invalid, NotFound
 from tidegate.live.assignment import BUCKETS
 from tidegate.live.snapshot import PromptVersion
@@ -13,6 +14,7 @@ __all__ = [
     "check_config_keeps",
     "check_free",
     "check_ground",
+    "check_no_rollout",
     "check_thresholds",
     "check_variant",
     "retention_warnings",
@@ -29,6 +31,18 @@ def check_ground(config: Config, definition: Definition) -> None:
         raise NotFound("environment", definition.environment, known=known, param="environment")
     if not definition.subject.startswith(PROMPT) and not _has_model(config, definition.subject):
         raise NotFound("model", definition.subject, known=_models(config), mend="It is the experiment's subject.")
+
+
+def check_no_rollout(definition: Definition, last: Release | None) -> None:
+    """Raise Conflict when a rollout of the subject goes on: `last` is the prompt's newest release there."""
+    if last is None or last.kind != CANARY:
+        return
+    there = f"{last.prompt} --env {last.environment}"
+    raise Conflict(
+        f"A rollout of {last.prompt} goes on in {last.environment}: calls cannot be in both.",
+        mend=f"Wait until it is over, or end it with `tidegate release rollback {there}`.",
+        code="rollout_live",
+    )
 
 
 def check_variant(config: Config, variant: Variant, version: PromptVersion | None) -> None:

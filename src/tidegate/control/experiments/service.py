@@ -13,6 +13,7 @@ from tidegate.control.experiments.chronicle import begun, ended
 from tidegate.control.experiments.ground import (
     check_free,
     check_ground,
+    check_no_rollout,
     check_thresholds,
     check_variant,
     retention_warnings,
@@ -35,6 +36,7 @@ from tidegate.control.identity.model import Actor
 from tidegate.control.policies import store as policies_store
 from tidegate.control.policies.model import Config, Retention
 from tidegate.control.prompts.service import Prompts
+from tidegate.control.releases import store as releases_store
 from tidegate.jobs.database import Database, Publish, Tx
 from tidegate.kernel.errors import Invalid, NotFound
 from tidegate.kernel.ids import new_id
@@ -47,6 +49,7 @@ LISTED = 200
 REASON_LIMIT = 2000
 HISTORY_MS = 7 * 24 * 3_600_000
 MAX_UNIT = 256
+PROMPT = "prompt:"
 
 
 class Experiments:
@@ -72,6 +75,9 @@ class Experiments:
         async with self._db.write() as tx:
             config = await _configuration(tx)
             check_ground(config, definition)
+            if definition.subject.startswith(PROMPT):
+                subject = definition.subject.removeprefix(PROMPT)
+                check_no_rollout(definition, await releases_store.last(tx, subject, definition.environment))
             for variant in definition.variants:
                 registered = None
                 if variant.prompt is not None and variant.version is not None:

@@ -23,8 +23,9 @@ class BadGate(Invalid):
 
 def checked(gate: Gate) -> Gate:
     """The gate itself; BadGate when its margin lies on the wrong side or one of its numbers cannot be."""
-    if not 0 < gate.share <= 1:
-        raise BadGate(f"The guardrail on {gate.metric} has a share of {gate.share:g} of alpha.", mend="0 < share <= 1.")
+    for share in (gate.share, 1.0 if gate.hold_share is None else gate.hold_share):
+        if not 0 < share <= 1:
+            raise BadGate(f"The guardrail on {gate.metric} has a share of {share:g} of alpha.", mend="0 < share <= 1.")
     if not 0 <= gate.require_effect <= 1:
         raise BadGate(
             f"require_effect of the guardrail on {gate.metric} is {gate.require_effect:g}.",
@@ -36,8 +37,10 @@ def checked(gate: Gate) -> Gate:
             mend="Leave sd out when it is not known.",
         )
     match gate.rule:
-        case Ratio(margin):
+        case Ratio(margin, negligible):
             _ratio(gate.metric, margin, gate.better)
+            if negligible:
+                _negligible(gate, negligible)
         case Drop(margin):
             _drop(gate.metric, margin, gate.shape)
         case Absolute(bound):
@@ -75,6 +78,14 @@ def _ratio(metric: str, margin: float, better: Literal["higher", "lower"]) -> No
         raise BadGate(
             f"The ratio of the guardrail on {metric} is {margin:g}, but more is better.",
             mend="Say which share of the control's value must remain, between 0 and 1: 0.95 for 5% less.",
+        )
+
+
+def _negligible(gate: Gate, negligible: float) -> None:
+    if not 0 < negligible < 1 or gate.shape != "rate" or gate.better != "lower":
+        raise BadGate(
+            f"Of the guardrail on {gate.metric} {negligible:g} more is said to be negligible.",
+            mend="Say that of a rate which should be low only, between 0 and 1: 0.005 for half a point.",
         )
 
 

@@ -45,22 +45,23 @@ class Judged:
 def judge(gate: Gate, control: Moments, treatment: Moments, *, alpha: float) -> Judged:
     """The gate after each of the windows on the last axis; other axes are runs.
 
-    `alpha` is the family's; the tests have alpha times the gate's share. A rate's moments are those of 0 and 1. Ratio
-    and Drop are estimated inside windows, weighted by n_c n_t / (n_c + n_t) (for rates Mantel and Haenszel's), so that
-    what moves both arms cancels. A breach is harm that is proven while the estimate lies beyond `require_effect` of the
-    way to the margin; for Absolute, that the value is surely beyond the bound. BadGate for a bad gate, BadSample for
-    moments that cannot be.
+    `alpha` is the family's; the tests have alpha times the gate's share (the second: its `hold_share`). A rate's
+    moments are those of 0 and 1. Ratio and Drop are estimated inside windows, weighted by n_c n_t / (n_c + n_t) (for
+    rates Mantel and Haenszel's), so that what moves both arms cancels. A breach is harm that is proven while the
+    estimate lies beyond `require_effect` of the way to the margin; for Absolute, that the value is surely beyond the
+    bound. BadGate for a bad gate, BadSample for moments that cannot be.
     """
     level = alpha * checked(gate).share
     control, treatment = _by_window(control), _by_window(treatment)
-    harmful, fine = harm(gate, control, treatment, level), not_beyond(gate, control, treatment, level)
+    held = alpha * _hold_share(gate)
+    harmful, fine = harm(gate, control, treatment, level), not_beyond(gate, control, treatment, held)
     mean_c, mean_t = _means(gate, control, treatment)
     shape = np.broadcast_shapes(harmful.log_e.shape, mean_t.shape)
     breached = harmful.rejects(level) & _far(gate, mean_c, mean_t)
     n_c, n_t = (np.broadcast_to(np.cumsum(arm.n, axis=-1), shape) for arm in (control, treatment))
     return Judged(
         np.logical_or.accumulate(np.broadcast_to(breached, shape), axis=-1),
-        np.broadcast_to(fine.rejects(level), shape),
+        np.broadcast_to(fine.rejects(held), shape),
         np.broadcast_to(harmful.p_value, shape),
         np.broadcast_to(fine.p_value, shape),
         np.broadcast_to(_estimate(gate, mean_c, mean_t), shape),
@@ -108,8 +109,13 @@ def _judgement(gate: Gate, pair: tuple[Moments, Moments] | None, alpha: float) -
         p_harm=float(judged.p_harm[-1]),
         p_beyond=float(judged.p_beyond[-1]),
         why="",
+        hold_level=None if gate.hold_share is None else 1 - alpha * gate.hold_share,
     )
     return _explained(found)
+
+
+def _hold_share(gate: Gate) -> float:
+    return gate.share if gate.hold_share is None else gate.hold_share
 
 
 def _unknown(gate: Gate, level: float) -> Judgement:

@@ -3,7 +3,8 @@
 | rule | shape | is there harm? H0 | is it surely not beyond the margin? H0 |
 |---|---|---|---|
 | Ratio, Drop | rate | the rates are alike, or better: `RateProcess(1)`, exact | see below |
-| Ratio, lower is better | rate | | ratio >= margin: `RateProcess(margin, non_inferiority=True)`, exact |
+| Ratio, lower is better | rate | | ratio >= margin: `RateProcess(margin, non_inferiority=True)`, exact; with
+`negligible` the weighted mean of that and of `line_path` for the difference |
 | Ratio, higher is better; Drop | rate | | on the line of the margin or beyond: `line_path`, exact |
 | Absolute | rate | within the bound: `bound_path`, exact | at the bound or beyond: `bound_path`, exact |
 | Ratio, Drop | mean | alike, or better: `StratifiedMeans`, asymptotic | at the margin or beyond: the same |
@@ -55,6 +56,9 @@ _ROUNDING = 1e-9
 _FINE_RISES = (1.05, 1.1, *RISES)
 _FINE_RISE_WEIGHTS = (0.1, 0.1, *RISE_WEIGHTS)
 _FINE_FALLS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
+_OF_NEGLIGIBLE = 0.1
+"""The weight of "the difference is negligible" beside "the ratio is below the margin", which keeps its power."""
+
 _WAYS_BACK = (0.5, 0.75, 1.0, 1.5, 2.5)
 """Of an alternative to "ratio >= margin": how many times the way from the margin to 1, in logarithms, it lies below."""
 
@@ -87,8 +91,7 @@ def not_beyond(gate: Gate, control: Moments, treatment: Moments, level: float) -
         return states(gate, control, treatment, (slope, lift, back), level)[1]
     windows = rate_windows(control, treatment)
     if isinstance(gate.rule, Ratio) and gate.better == "lower":
-        grid = tuple(slope**-way for way in _WAYS_BACK)
-        return RateProcess(slope, non_inferiority=True, alternatives=grid).path(windows)
+        return _below(gate.rule, windows)
     return line_path(windows, ratio=slope, margin=lift, alternative=back)
 
 
@@ -192,6 +195,19 @@ def _alone(gate: Gate, arm: Moments, level: float, alternative: Literal["greater
 
 def _mixed(total: Floats, variance: Floats, rho: Floats, ready: npt.NDArray[np.bool_]) -> Evidence:
     log_e = np.where(ready, normal_mixture(total, variance, rho), 0.0)
+    return Evidence(log_e, np.maximum(np.maximum.accumulate(log_e, axis=-1), 0.0))
+
+
+def _below(rule: Ratio, windows: RateWindow) -> Evidence:
+    """Against "ratio >= margin"; where so much more is negligible, against that "and more than so much": the weighted
+    mean of both e-values is one for what both reject.
+    """
+    grid = tuple(rule.margin**-way for way in _WAYS_BACK)
+    ratio = RateProcess(rule.margin, non_inferiority=True, alternatives=grid).path(windows)
+    if not rule.negligible:
+        return ratio
+    small = line_path(windows, ratio=1.0, margin=rule.negligible, alternative="less")
+    log_e = np.logaddexp(np.log1p(-_OF_NEGLIGIBLE) + ratio.log_e, np.log(_OF_NEGLIGIBLE) + small.log_e)
     return Evidence(log_e, np.maximum(np.maximum.accumulate(log_e, axis=-1), 0.0))
 
 

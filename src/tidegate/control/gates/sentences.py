@@ -40,7 +40,8 @@ def judged_because(one: Judgement, scales: Mapping[str, Scale] = _UNSAID, contro
     if one.state == "breached":
         return f"{what}. Harm is proven: {p_text(one.p_harm)}, needed {number_text(chance)}."
     if one.state == "holds":
-        return f"{what}. It surely is not beyond that: {p_text(one.p_beyond)}, needed {number_text(chance)}."
+        needed = 1 - (one.level if one.hold_level is None else one.hold_level)
+        return f"{what}. It surely is not beyond that: {p_text(one.p_beyond)}, needed {number_text(needed)}."
     units = f"{one.n_treatment:,} units against {one.n_control:,}"
     if one.p_harm <= chance:
         return f"{what}. It is worse ({p_text(one.p_harm)}), but by less than the gate asks for; {units}."
@@ -69,7 +70,8 @@ def allowed_text(gate: Gate, scale: Scale, control: str) -> str:
         return f"at most {scale.exact(gate.rule.margin, apart=True)} {way}"
     most = "at most" if gate.better == "lower" else "at least"
     if isinstance(gate.rule, Ratio):
-        return f"{most} {scale.exact(gate.rule.margin)} {control}'s"
+        more = f", or {PERCENT.exact(gate.rule.negligible, apart=True)} more" if gate.rule.negligible else ""
+        return f"{most} {scale.exact(gate.rule.margin)} {control}'s{more}"
     return f"{most} {scale.exact(gate.rule.bound)}"
 
 

@@ -12,7 +12,7 @@ from tidegate.kernel.documents import Document, Path
 from tidegate.kernel.errors import Invalid, InvalidDocument
 from tidegate.kernel.names import check_name
 
-__all__ = ["check_guardrails", "check_metrics"]
+__all__ = ["Complaint", "check_guardrails", "check_metrics", "metric_complaints", "nearest"]
 
 Found = Iterator[InvalidDocument]
 Complaint = tuple[str, str, str]
@@ -36,11 +36,11 @@ def check_metrics(document: Document, block: ExperimentBlock) -> Found:
         yield from _name(document, place, name)
     if isinstance(block.metrics, dict):
         for name, one in block.metrics.items():
-            for field, message, mend in _complaints(name, one or MetricBlock()):
+            for field, message, mend in metric_complaints(name, one or MetricBlock()):
                 yield document.fault((*path, name, field), f"`{name}`: {message}", mend=mend, code="metric")
     if block.primary is not None and block.primary not in names:
         message = f"The primary metric `{block.primary}` is none of `metrics`."
-        mend = _nearest(block.primary, tuple(names))
+        mend = nearest(block.primary, tuple(names))
         yield document.fault((ROOT, "primary"), message, mend=mend, code="metric_not_found")
 
 
@@ -52,7 +52,7 @@ def check_guardrails(document: Document, block: ExperimentBlock) -> Found:
         metric = metrics.get(name) or KNOWN.get(name)
         if metric is None:
             message = f"The guardrail `{name}` is no known metric, and none of `metrics`."
-            mend = _nearest(name, (*metrics, *KNOWN))
+            mend = nearest(name, (*metrics, *KNOWN))
             yield document.fault(path, message, mend=mend, code="metric_not_found")
             continue
         given = [field for field in ("ratio", "drop", "absolute") if getattr(one, field) is not None]
@@ -77,9 +77,10 @@ def _name(document: Document, path: Path, name: str) -> Found:
         yield document.fault(path, f"`{name}` is a word of decision rules.", mend=mend, code="invalid_name")
 
 
-def _complaints(name: str, block: MetricBlock) -> Iterator[Complaint]:
+def metric_complaints(name: str, block: MetricBlock) -> Iterator[Complaint]:
+    """What a metric's block must not say."""
     if block.of is not None and block.of not in KNOWN:
-        yield "of", f"there is no known metric `{block.of}`.", _nearest(block.of, tuple(KNOWN))
+        yield "of", f"there is no known metric `{block.of}`.", nearest(block.of, tuple(KNOWN))
         return
     metric = metric_of(name, block)
     yield from _source(metric, block)
@@ -89,7 +90,7 @@ def _complaints(name: str, block: MetricBlock) -> Iterator[Complaint]:
 
 def _source(metric: Metric, block: MetricBlock) -> Iterator[Complaint]:
     if metric.source == "call" and metric.field not in CALL_FIELDS:
-        yield "field", f"a call's record has no `{metric.field}`.", _nearest(metric.field, CALL_FIELDS)
+        yield "field", f"a call's record has no `{metric.field}`.", nearest(metric.field, CALL_FIELDS)
     elif metric.source == "feedback" and block.field is not None:
         try:
             check_name("score", block.field)
@@ -163,6 +164,7 @@ def _margin(metric: Metric, block: GuardrailBlock) -> Iterator[Complaint]:
         yield "absolute", f"{block.absolute:g} does not lie between 0 and 1.", "Write 5 % as 0.05."
 
 
-def _nearest(name: str, known: tuple[str, ...]) -> str:
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    """A mend that offers what may have been meant."""
     near = get_close_matches(name, known, n=2, cutoff=0.5)
     return f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."

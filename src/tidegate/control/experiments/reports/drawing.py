@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tidegate.control.experiments.reports.blocks import Grid
-from tidegate.control.experiments.reports.marks import Markup, tag, text
 from tidegate.kernel.figures import fixed_text
+from tidegate.kernel.markup import Markup, tag, text
 
 __all__ = ["WIDTH", "Picture", "Span", "mark", "picture", "short", "span_of", "ticks", "write"]
 

@@ -1,17 +1,17 @@
 """A report as one page that needs nothing else: no scripts, no fonts, no requests; pictures are drawn inside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tidegate.control.experiments.model import Analysis
 from tidegate.control.experiments.reports import plots, rows
-from tidegate.control.experiments.reports.blocks import Grid, Section
+from tidegate.control.experiments.reports.blocks import Grid, Report, Section
 from tidegate.control.experiments.reports.drawing import Picture
-from tidegate.control.experiments.reports.marks import Markup, tag, text
 from tidegate.control.experiments.reports.style import STYLE
 from tidegate.control.experiments.reports.whole import report_of
+from tidegate.kernel.markup import Markup, tag, text
 from tidegate.kernel.plain import date_text
 
-__all__ = ["html"]
+__all__ = ["html", "page"]
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the page may load: nothing."""
@@ -19,7 +19,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 def html(analysis: Analysis) -> str:
     """The report of an analysis as a page, to be opened from a disk, mailed, or served."""
-    report = report_of(analysis)
+    foot = f"Analysed {date_text(analysis.at_ms)} by Tidegate."
+    return page(report_of(analysis), lambda key: _pictures(analysis, key), foot)
+
+
+def page(report: Report, pictures: Callable[[str], Iterable[Picture]], foot: str) -> str:
+    """A report as a page; `pictures` are those of a section, by its key."""
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><meta name="robots" content="noindex">'
@@ -30,16 +35,16 @@ def html(analysis: Analysis) -> str:
         tag("h1", text(report.title)),
         tag("p", text(report.answer), class_=f"answer {report.mood}"),
         *(tag("p", text(line)) for line in report.lead),
-        *(_section(analysis, one) for one in report.sections),
-        tag("footer", text(f"Analysed {date_text(analysis.at_ms)} by Tidegate.")),
+        *(_section(one, pictures(one.key)) for one in report.sections),
+        tag("footer", text(foot)),
     )
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
-def _section(analysis: Analysis, section: Section) -> Markup:
+def _section(section: Section, pictures: Iterable[Picture]) -> Markup:
     parts = [tag("h2", text(section.title), id=section.key)]
     parts += [tag("p", text(line)) for line in section.lines]
-    parts += [_figure(one) for one in _pictures(analysis, section.key)]
+    parts += [_figure(one) for one in pictures]
     parts += [_table(grid) for grid in section.grids]
     if section.points:
         parts.append(tag("ul", *(tag("li", text(point)) for point in section.points)))

@@ -8,9 +8,9 @@ from tidegate.control.experiments.model import Analysis, BanditReport, Contrast,
 from tidegate.control.experiments.reports.blocks import Grid
 from tidegate.control.experiments.reports.drawing import WIDTH, Picture, Span, picture, short, span_of, ticks, write
 from tidegate.control.experiments.reports.evidence import equal_regret, sum_text
-from tidegate.control.experiments.reports.marks import Markup, tag
 from tidegate.control.experiments.reports.words import contrast_scale, control_of, metric_of, share_text
 from tidegate.control.experiments.scales import scales_of
+from tidegate.kernel.markup import Markup, tag
 from tidegate.kernel.plain import date_text, plain
 from tidegate.kernel.scales import Scale, known
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from tidegate.control.experiments.model import Analysis, BanditReport, Contrast
 from tidegate.control.experiments.reports.drawing import WIDTH, Picture, Span, mark, picture, short, span_of, write
 from tidegate.control.experiments.reports.evidence import shares
-from tidegate.control.experiments.reports.marks import Markup, tag
 from tidegate.control.experiments.reports.words import (
     GATE_STATES,
     METRIC_STATES,
@@ -21,6 +20,7 @@ from tidegate.control.experiments.scales import scales_of
 from tidegate.control.gates.model import Absolute, Drop, Judgement, Ratio
 from tidegate.control.gates.sentences import allowed_text, found_cell, gate_scale
 from tidegate.kernel.figures import p_text, percent_text
+from tidegate.kernel.markup import Markup, tag
 from tidegate.kernel.plain import plain
 from tidegate.kernel.scales import NUMBER, known
 

@@ -19,6 +19,7 @@ __all__ = [
     "MetricSummary",
     "Outcome",
     "Quality",
+    "Recorded",
     "Sample",
     "Score",
     "ScorerUse",
@@ -170,12 +171,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     ended_at_ms: int | None = None
     state: Literal["running", "complete", "partial"] = "running"
     why: str = ""
-    """Of a partial run: what ended it (max_cost, deadline, interrupted)."""
+    """Of a partial run: what ended it (max_cost, cost_unknown, deadline, interrupted, failed)."""
+    upstream: str = ""
+    """Who answers behind `model`: upstream models, by name."""
+    concurrency: int = 1
+    """So many answers at most can be asked for a second time after a kill -9."""
 
 
 class MetricSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric over the cases (a case with repeats counts once, as their mean). `low` and `high`: 95% interval of the
-    mean (a rate: Wilson). `n` cases have a value, `unknown` have none. `unit`: usd, ms, tokens; empty for scores."""
+    """One metric over the cases (a case with repeats counts once: see `comparing.results` for which answers count).
+    `low` and `high`: 95% interval of the mean (a rate: Wilson). `n` cases have a value, `unknown` have none. `unit`:
+    usd, ms, tokens; empty for scores.
+    """
 
     metric: str
     n: int
@@ -257,7 +264,9 @@ class CaseDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate against a baseline, case by case on the same dataset (baseline None: its own values alone)."""
+    """A candidate against a baseline, case by case on the same dataset (baseline None: its own values alone).
+    `unjudged` names rules that were left out, with why; `notes` say what to know before believing the figures.
+    """
 
     candidate: Summary
     baseline: Summary | None
@@ -266,10 +275,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     improved: int
     same: int
     unknown: int
+    unjudged: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's answer: the worst of its findings, and why. What a rollout's offline stage asks for."""
+    """The gate's answer: the worst of its findings, and why. What a rollout's offline stage asks for. `model`: the alias
+    that was asked instead of the version's own; empty for its own.
+    """
 
     answer: Answer
     why: str
@@ -280,3 +293,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     dataset_sha256: str
     findings: tuple[Finding, ...]
     at_ms: int = 0
+    model: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict that control keeps: by whom and when (Unix ms, the database's clock) it was handed in."""
+
+    eval_id: str
+    actor: str
+    at_ms: int
+    verdict: Verdict

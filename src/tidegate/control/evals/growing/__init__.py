@@ -1,0 +1,1 @@
+"""Datasets that grow from traffic: what was said in calls, redacted, as cases."""

@@ -1,0 +1,1 @@
+"""What was found of a run, for people and for other programs: values in, text out."""

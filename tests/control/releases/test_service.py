@@ -165,7 +165,7 @@ async def test_a_configuration_may_not_take_the_ground_away(control: Control, wo
     with pytest.raises(Conflict, match=r"1\.0\.0 \(the way back\) asks for the model 'fast'"):
         await control.apply(SYSTEM, without_route, "tidegate.yaml")
     with pytest.raises(Conflict) as caught:
-        await control.apply(SYSTEM, CONFIG + "environments: {staging: {}}\n", "tidegate.yaml")
+        await control.apply(SYSTEM, CONFIG.replace("production: {}", "live: {}"), "tidegate.yaml")
     assert caught.value.code == "environment_in_use"
     await control.releases.withdraw(DEPLOYER, "greeting", PRODUCTION)
     await control.apply(SYSTEM, without_spare, "tidegate.yaml")

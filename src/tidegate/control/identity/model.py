@@ -33,15 +33,19 @@ KNOWN_SCOPES = ("inference", "prompts")
 
 ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "editor": frozenset({"read", "prompt.edit"}),
-        "reviewer": frozenset({"read", "prompt.edit", "release.approve", "audit.read", "content.read"}),
-        "deployer": frozenset({"read", "prompt.edit", "release.deploy", "experiment.manage"}),
+        "editor": frozenset({"read", "prompt.edit", "eval.record"}),
+        "reviewer": frozenset({"read", "prompt.edit", "eval.record", "release.approve", "audit.read", "content.read"}),
+        "deployer": frozenset(
+            {"read", "prompt.edit", "eval.record", "release.deploy", "release.emergency", "experiment.manage"}
+        ),
         "admin": frozenset(
             {
                 "read",
                 "prompt.edit",
+                "eval.record",
                 "release.approve",
                 "release.deploy",
+                "release.emergency",
                 "experiment.manage",
                 "config.apply",
                 "key.manage",

@@ -10,6 +10,7 @@ from tidegate.kernel.money import Price
 from tidegate.live.snapshot import Breaker, Choice, LimitRule, Retry, Route
 
 if TYPE_CHECKING:
+    from tidegate.control.policies.meaning import Scoring
     from tidegate.control.policies.model import Config
 
 __all__ = ["facts", "rule_text"]
@@ -26,6 +27,9 @@ def facts(config: "Config") -> Iterator[tuple[str, str]]:
         yield from _flat(f"models.{name}", values)
     for alias, route in config.routes.items():
         yield from _flat(f"routes.{alias}", _route(route))
+        scoring = config.scoring.get(alias)
+        if scoring is not None:
+            yield from _flat(f"routes.{alias}.scoring", _scoring(scoring))
     for rule in config.limits:
         yield f"{'budgets' if rule.unit == 'nano_usd' else 'limits'}.{rule.name}", rule_text(rule)
     for place in config.environments:
@@ -36,6 +40,7 @@ def facts(config: "Config") -> Iterator[tuple[str, str]]:
     }
     policies = {**msgspec.to_builtins(config.policy), **kept}
     holdout_bp = policies.pop("holdout_bp")
+    policies["judge_usd_per_day"] = _usd(policies.pop("judge_cap_nano_usd_per_day"))
     yield from _flat("policies", policies)
     yield "experiments.holdout_percent", f"{holdout_bp / 100:g}"
     yield from _flat("prompts", msgspec.to_builtins(config.prompts))
@@ -49,7 +54,7 @@ def facts(config: "Config") -> Iterator[tuple[str, str]]:
 def rule_text(rule: LimitRule) -> str:
     """A limit in words: `$100 a month (Europe/Berlin) for each key where team=support, soft at 80%, hard`."""
     if rule.unit == "nano_usd":
-        amount = f"${Decimal(rule.cap).scaleb(-9).normalize():f}"
+        amount = f"${_usd(rule.cap)}"
     else:
         amount = f"{rule.cap} {'parallel calls' if rule.unit == 'parallel' else rule.unit}"
     text = amount + (f" a {rule.per}" if rule.per else "")
@@ -77,11 +82,23 @@ def _route(route: Route) -> dict[str, Any]:
             "percent": f"{shadow.share_bp / 100:g}",
             "model": shadow.deployment,
             "version": shadow.version,
-            "max_usd_per_day": f"{Decimal(shadow.cap_nano_usd_per_day).scaleb(-9).normalize():f}",
+            "max_usd_per_day": _usd(shadow.cap_nano_usd_per_day),
             "max_parallel": shadow.max_parallel,
             "timeout_s": shadow.timeout_s,
         }
     return values
+
+
+def _scoring(scoring: "Scoring") -> dict[str, Any]:
+    return {
+        "scorers": list(scoring.scorers),
+        "percent": f"{scoring.share_bp / 100:g}",
+        "usd_per_day": _usd(scoring.cap_nano_usd_per_day),
+    }
+
+
+def _usd(nano_usd: int) -> str:
+    return f"{Decimal(nano_usd).scaleb(-9).normalize():f}"
 
 
 def _choice(choice: Choice) -> str:

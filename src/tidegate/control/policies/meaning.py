@@ -2,17 +2,31 @@
 
 from decimal import ROUND_CEILING, Decimal
 
+import msgspec
+
 from tidegate.control.policies.addresses import public_address
 from tidegate.control.policies.limit_shape import BudgetBlock, LimitBlock
 from tidegate.control.policies.model_shape import GpuBlock, ModelBlock, PriceBlock, TierBlock
-from tidegate.control.policies.route_shape import ChoiceBlock, RouteBlock
+from tidegate.control.policies.route_shape import ChoiceBlock, RouteBlock, ScoringBlock
 from tidegate.control.policies.shape import ExperimentsBlock, PoliciesBlock
 from tidegate.kernel.money import Price, PriceTier, pico_usd_per_token
 from tidegate.live.snapshot import Breaker, Choice, Deployment, LimitRule, Policy, Retry, Route, Shadow
 
-__all__ = ["OWN_PRICE", "deployment_of", "limits_of", "policy_of", "route_of"]
+__all__ = ["OWN_PRICE", "Scoring", "deployment_of", "limits_of", "policy_of", "route_of", "scoring_of"]
 
 OWN_PRICE = "tidegate.yaml"
+
+_JSON = msgspec.json.Encoder(order="sorted").encode
+
+
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a route is scored: `share_bp` of 10,000 of the calls whose content is kept, by which scorers (one with
+    settings as JSON), for how much a day.
+    """
+
+    scorers: tuple[str, ...]
+    share_bp: int
+    cap_nano_usd_per_day: int
 
 
 def deployment_of(name: str, model: ModelBlock) -> Deployment:
@@ -75,6 +89,15 @@ def route_of(alias: str, route: RouteBlock) -> Route:
     )
 
 
+def scoring_of(block: ScoringBlock) -> Scoring:
+    """What a block `scoring` stands for."""
+    return Scoring(
+        scorers=tuple(one if isinstance(one, str) else _JSON(one).decode() for one in block.scorers),
+        share_bp=_share_bp(block.percent),
+        cap_nano_usd_per_day=_nano_usd(block.usd_per_day),
+    )
+
+
 def limits_of(limits: tuple[LimitBlock, ...], budgets: tuple[BudgetBlock, ...]) -> tuple[LimitRule, ...]:
     """One rule for each limit, then for each budget, in the file's order."""
     return (*map(_limit, limits), *map(_budget, budgets))
@@ -91,6 +114,7 @@ def policy_of(policies: PoliciesBlock, experiments: ExperimentsBlock) -> Policy:
         allowed_hosts=policies.allowed_hosts,
         content_retention_days=policies.content_retention_days,
         holdout_bp=_share_bp(experiments.holdout_percent),
+        judge_cap_nano_usd_per_day=_nano_usd(policies.judge_usd_per_day),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.control.policies.checks import COMPLAINTS, secrets_in
 from tidegate.control.policies.facts import facts
-from tidegate.control.policies.meaning import deployment_of, limits_of, policy_of, route_of
+from tidegate.control.policies.meaning import Scoring, deployment_of, limits_of, policy_of, route_of, scoring_of
 from tidegate.control.policies.ports import Prices
 from tidegate.control.policies.reading import check_shape
 from tidegate.control.policies.references import dangling
@@ -29,6 +29,7 @@ __all__ = [
     "Retention",
     "Route",
     "RouteExplanation",
+    "Scoring",
     "SecretInfo",
     "changes",
     "check_config",
@@ -97,7 +98,9 @@ class NotifierSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration. `auto_priced` names the deployments whose price comes from the catalogue."""
+    """The whole configuration. `auto_priced` names the deployments whose price comes from the catalogue; `scoring` is
+    by route.
+    """
 
     deployments: dict[str, Deployment]
     routes: dict[str, Route]
@@ -108,6 +111,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     notifiers: tuple[NotifierSpec, ...] = ()
     auto_priced: tuple[str, ...] = ()
     limits: tuple[LimitRule, ...] = ()
+    scoring: dict[str, Scoring] = {}
 
     def environment(self, name: str) -> Environment | None:
         """The environment of that name, if there is one."""
@@ -204,6 +208,7 @@ def _config(file: ConfigFile) -> Config:
     return Config(
         deployments={name: deployment_of(name, model) for name, model in file.models.items()},
         routes={alias: route_of(alias, route) for alias, route in file.routes.items()},
+        scoring={alias: scoring_of(one.scoring) for alias, one in file.routes.items() if one.scoring is not None},
         limits=limits_of(file.limits, file.budgets),
         environments=tuple(Environment(name=name, protected=one.protected) for name, one in file.environments.items()),
         policy=policy_of(file.policies, file.experiments),

@@ -48,8 +48,17 @@ def _waits(value: dict[str, object]) -> Complaint | None:
     return None
 
 
+def _nothing_to_score(value: dict[str, object]) -> Complaint | None:
+    content = value.get("content")
+    if value.get("scoring") is None or (isinstance(content, dict) and content.get("percent")):
+        return None
+    return Complaint(
+        "scoring_without_content", "has `scoring`, and keeps no content", "Add `content: {percent: 5}`: see content.md."
+    )
+
+
 ROUTE_COMPLAINTS: Final[Complaints] = {
-    (RouteBlock, ""): _models,
+    (RouteBlock, ""): lambda value: _models(value) or _nothing_to_score(value),
     (RouteBlock, "models"): _twice,
     (RouteBlock, "fallbacks"): _twice,
     (RouteBlock, "strategy"): _strategy,

@@ -1,6 +1,6 @@
 """The blocks under `routes`, as their author writes them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, field
 
@@ -13,6 +13,7 @@ __all__ = [
     "ContentBlock",
     "RetryBlock",
     "RouteBlock",
+    "ScoringBlock",
     "ShadowBlock",
 ]
 
@@ -74,6 +75,23 @@ class ContentBlock(Block, frozen=True, kw_only=True):
     percent: PERCENT = 0.0
 
 
+class ScoringBlock(Block, frozen=True, kw_only=True):
+    """Which of the calls whose content is kept are scored, by what, while users are served."""
+
+    scorers: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=256)] | dict[str, Any], ...],
+        Meta(
+            min_length=1,
+            max_length=16,
+            description="Scorers: faithfulness, contains:WORDS, or {faithfulness_judge: {model: ALIAS}}.",
+        ),
+    ]
+    percent: PERCENT = 100.0
+    usd_per_day: Annotated[
+        float, Meta(ge=0, le=1_000_000, description="US dollars a day that judges may cost here.")
+    ] = 1.0
+
+
 class RouteBlock(Block, frozen=True, kw_only=True):
     """What an alias stands for: one model, or several with a strategy."""
 
@@ -101,6 +119,7 @@ class RouteBlock(Block, frozen=True, kw_only=True):
     ] = ()
     shadow: Annotated[ShadowBlock | None, Meta(description="A copy of some calls for a candidate.")] = None
     content: Annotated[ContentBlock, Meta(description="Which calls leave their content, sealed.")] = ContentBlock()
+    scoring: Annotated[ScoringBlock | None, Meta(description="Which of those calls are scored, and by what.")] = None
     environments: Annotated[dict[str, str], Meta(description="Another model for an environment: {staging: NAME}.")] = (
         field(default_factory=dict)
     )

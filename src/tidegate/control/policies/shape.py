@@ -16,7 +16,14 @@ __all__ = ["ConfigFile", "EnvironmentBlock", "ExperimentsBlock", "NotifierBlock"
 class EnvironmentBlock(Block, frozen=True, kw_only=True):
     """One environment."""
 
-    protected: Annotated[bool, Meta(description="Releases into it take more than one person's say.")] = False
+    protected: Annotated[
+        bool,
+        Meta(
+            description="A version that is live there is replaced step by step (`tidegate release start`), or by an "
+            "emergency with a reason; the first version of a prompt, and what an experiment has shipped, may go live "
+            "at once."
+        ),
+    ] = False
 
 
 class PoliciesBlock(Block, frozen=True, kw_only=True):
@@ -56,6 +63,10 @@ class PoliciesBlock(Block, frozen=True, kw_only=True):
             "with credentials."
         ),
     ] = ()
+    judge_usd_per_day: Annotated[
+        float,
+        Meta(ge=0, le=1_000_000, description="US dollars a day that judges of users' calls may cost, all together."),
+    ] = 5.0
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(description="If there are any, every model's host must be one of them; no other is ever called."),
@@ -93,7 +104,10 @@ class NotifierBlock(Block, frozen=True, kw_only=True):
     """Somewhere to tell what happened. Give the address as `url`, or as `url_env` if it is a secret."""
 
     name: Annotated[str, Meta(description="Its name in logs.")]
-    kind: Annotated[Literal["webhook"], Meta(description="`webhook`: a JSON POST.")]
+    kind: Annotated[
+        Literal["webhook", "slack"],
+        Meta(description="`webhook`: a signed JSON POST. `slack`: a message to a Slack-compatible webhook."),
+    ]
     url: Annotated[str, Meta(description="Where to post.")] | None = None
     url_env: Annotated[str, Meta(description="The environment variable that holds the address.")] | None = None
     events: Annotated[

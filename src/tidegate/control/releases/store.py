@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidegate.control.releases.model import Release
 from tidegate.jobs.database import METADATA
-from tidegate.live.snapshot import Arm
+from tidegate.live.snapshot import Arm, LiveRollout
 
 __all__ = [
     "POINTERS",
@@ -38,6 +38,7 @@ RELEASES = Table(
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("config_revision", Integer),
+    Column("rollout", Text),
     UniqueConstraint("environment", "prompt", "number", name="uq_releases_number"),
 )
 
@@ -64,6 +65,7 @@ async def add(tx: AsyncConnection, release: Release) -> None:
         "version": release.version,
         "arms": msgspec.json.encode(release.arms).decode(),
         "trail": msgspec.json.encode(release.trail).decode(),
+        "rollout": msgspec.json.encode(release.rollout).decode() if release.rollout is not None else None,
     }
     await tx.execute(insert(RELEASES), values)
     at = {"number": release.number, "release_id": release.release_id}
@@ -105,4 +107,5 @@ def _release(row: RowMapping) -> Release:
     values = {name: row[name] for name in Release.__struct_fields__}
     values["arms"] = msgspec.json.decode(row["arms"], type=tuple[Arm, ...])
     values["trail"] = msgspec.json.decode(row["trail"], type=tuple[str, ...])
+    values["rollout"] = msgspec.json.decode(row["rollout"], type=LiveRollout) if row["rollout"] is not None else None
     return Release(**values)

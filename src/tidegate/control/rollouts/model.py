@@ -12,15 +12,26 @@ from tidegate.control.gates.model import Gate, Verdict
 __all__ = [
     "FINAL",
     "LIVE",
+    "SPLIT",
     "Approval",
+    "Begun",
+    "Cause",
+    "Drill",
+    "DrillStep",
     "Event",
     "Evidence",
+    "Foreseen",
     "Move",
     "Plan",
     "Rollout",
+    "RolloutForecast",
+    "Shown",
     "Side",
     "Stage",
+    "Started",
     "State",
+    "Wanted",
+    "Why",
 ]
 
 State: TypeAlias = Literal[
@@ -28,6 +39,12 @@ State: TypeAlias = Literal[
 ]
 FINAL: tuple[State, ...] = ("promoted", "rolled_back", "superseded")
 LIVE: tuple[State, ...] = ("running", "awaiting_approval", "paused", "inconclusive")
+
+Cause: TypeAlias = Literal["", "person", "breach", "no data", "split"]
+"""Why a rollout is paused; empty while it is not."""
+
+SPLIT = "the split"
+"""What a person overrules who lets a rollout go on although units did not come in the shares that were meant."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +119,26 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fixed when a rollout begins, beside its plan."""
+
+    rollout_id: str
+    prompt: str
+    environment: str
+    stable: Side
+    candidate: Side
+    salt: str
+    authors: tuple[str, ...]
+
+
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """Where a candidate stands. `version` counts the events that made it, which is what a writer must have seen.
 
     `entered_at_ms`: when the stage began; `paused_ms` of the time since does not count, `extended_ms` lengthens
     `max_hold_s`; `paused_at_ms` is set while it is paused. `weight_bp` and `shadow_bp` are the candidate's of now.
     `salt` decides who falls where, the same for all stages. `authors` are who started it and who wrote the version.
+    `paused_over`: the metrics (and `SPLIT`) it is paused over; `overruled`: those in spite of which a person let it go
+    on. `resumed_at_ms`: when that was last in this stage, from which on missing data counts anew.
     """
 
     rollout_id: str
@@ -131,6 +162,10 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     extended_ms: int = 0
     ended_at_ms: int | None = None
     why: str = ""
+    paused_for: Cause = ""
+    paused_over: tuple[str, ...] = ()
+    overruled: tuple[str, ...] = ()
+    resumed_at_ms: int | None = None
 
     @property
     def now_in(self) -> Stage:
@@ -143,7 +178,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     which metrics are `breached` and which `hold`. `units` of the candidate judged in this stage. `seen_at_ms`: when the
     newest judged call of the candidate started (None: none yet). `split_p`: always-valid p-value of the split.
     `offline`: the newest evaluation's answer; `staged`: the candidate is live in staging (`drilled`: and its way back
-    was walked). `approvals` are those of this stage and plan. `verdict` is for people and the event log.
+    was walked). `approvals` are those of this stage and plan. `verdict` is for people and the event log. `stage`: of
+    which stage `units` and the rest were told; None: of the one it is in. `warned`: metrics whose estimate is beyond
+    half of the margin's way, without proof; shown, never acted on.
     """
 
     at_ms: int
@@ -157,13 +194,26 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     drilled: bool = False
     approvals: tuple[Approval, ...] = ()
     verdict: Verdict | None = None
+    stage: int | None = None
+    warned: tuple[str, ...] = ()
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """One move: what the rollout becomes. `kind` is for the event and for people."""
+    """One move: what the rollout becomes. `kind` is for the event and for people. `over`: the metrics (and `SPLIT`)
+    that it is paused over, or goes on in spite of.
+    """
 
     kind: Literal[
-        "advance", "await_approval", "promote", "roll_back", "pause", "resume", "extend", "inconclusive", "supersede"
+        "advance",
+        "await_approval",
+        "promote",
+        "roll_back",
+        "rebalance",
+        "pause",
+        "resume",
+        "extend",
+        "inconclusive",
+        "supersede",
     ]
     state: State
     stage: int
@@ -171,6 +221,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     shadow_bp: int
     why: str
     extend_ms: int = 0
+    cause: Cause = ""
+    over: tuple[str, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,3 +240,116 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     weight_bp: int
     why: str
     evidence: Evidence | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to start: a version, or with `model` another model under the version that is live (`version`
+    None) or under another one. `plan` is a plan's YAML, empty for the default one; `file` is the name that faults show.
+    """
+
+    prompt: str
+    environment: str
+    version: str | None = None
+    model: str | None = None
+    plan: str = ""
+    file: str = "rollout.yaml"
+    reason: str = ""
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A rollout that has begun, and what its author should know of its plan."""
+
+    rollout: Rollout
+    warnings: tuple[str, ...] = ()
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A rollout, what happened to it (oldest first), what was seen of it last, and the approvals of its stage.
+    `waits_for`: what is missing for the next move, a line each. `now_ms` is the database's time.
+    """
+
+    rollout: Rollout
+    events: tuple[Event, ...]
+    evidence: Evidence | None
+    approvals: tuple[Approval, ...]
+    waits_for: tuple[str, ...]
+    now_ms: int
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a rollout stands where it stands: the evidence of now (of one that is over: of its end)."""
+
+    rollout: Rollout
+    event: Event | None
+    evidence: Evidence | None
+    verdict: Verdict | None
+
+
+class DrillStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a drill: what was made live (`version` None: nothing), by which release, and how long it took, in ms
+    from the order: until it was written (`committed_ms`) and until the gateways of this host served it (`adopted_ms`;
+    None: they did not within the time given, or there are none).
+    """
+
+    step: str
+    version: str | None
+    release: int
+    generation: int
+    committed_ms: float
+    adopted_ms: float | None
+    gateways: int
+
+
+class Drill(msgspec.Struct, frozen=True, kw_only=True):
+    """The way back of a version, walked in an environment. `ok`: each step was served in time, or no gateway was there
+    to serve it."""
+
+    drill_id: str
+    prompt: str
+    environment: str
+    version: str
+    actor: str
+    at_ms: int
+    ok: bool
+    steps: tuple[DrillStep, ...]
+
+
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of simulated rollouts of one candidate: shares of `runs`, with the Monte Carlo `standard_error` of
+    `caught`, which is rolled back, or paused over a proven harm. `caught_by`: by which gates (a run may be caught by
+    several). `caught_min` is the median time from the first canary to that, `late_min` that of nine in ten of those
+    caught, `served` the median of the candidate's units by then; `promoted_min` the median of those promoted. None
+    where there was none. `curve`: the share caught by then, in minutes.
+    """
+
+    name: str
+    kind: Literal["identical", "worse", "clusters"]
+    metric: str
+    runs: int
+    caught: float
+    standard_error: float
+    caught_by: dict[str, float]
+    promoted: float
+    inconclusive: float
+    paused: float
+    caught_min: float | None
+    late_min: float | None
+    served: float | None
+    promoted_min: float | None
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+class RolloutForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan does at a traffic, by simulation. `false_rollback`: how often an identical candidate is caught;
+    `promoted_identical` how often it is promoted by itself. `notes` are what the figures rest on.
+    """
+
+    plan: Plan
+    units_per_minute: float
+    runs: int
+    seed: int
+    tick_s: int
+    scenarios: tuple[Foreseen, ...]
+    false_rollback: float
+    promoted_identical: float
+    notes: tuple[str, ...] = ()

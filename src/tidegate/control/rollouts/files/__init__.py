@@ -1,0 +1,1 @@
+"""The rollout's file: a plan in YAML, read with the place of every fault."""

@@ -55,7 +55,9 @@ ROOMS = MappingProxyType(
             ),
             ("alembic", "httptools", "prometheus_client", "psutil", "sqlalchemy", "uvicorn", "uvloop"),
         ),
-        "doors": Row(("app", "kernel", "settings", "stats", "control/*/model", "control/*/reports")),
+        "doors": Row(
+            ("app", "kernel", "settings", "stats", "control/*/model", "control/*/*/model", "control/*/reports")
+        ),
     }
 )
 
@@ -108,8 +110,12 @@ DOORS = MappingProxyType(
 FILES = MappingProxyType(
     {
         "control/*/store": Row((), ("sqlalchemy",)),
+        "control/*/*/store": Row((), ("sqlalchemy",)),
+        "control/evals/comparing": Row((), ("numpy", "scipy")),
         "control/experiments": Row((), ("numpy", "scipy")),  # many runs at a time, the same code as for one
         "control/gates": Row((), ("numpy",)),
+        "control/rollouts/observing": Row((), ("numpy",)),
+        "control/rollouts/simulations": Row((), ("numpy",)),
         "gateway/providers/vertex/tokens": Row((), ("cryptography",)),  # RS256 of a service account's token
     }
 )
@@ -120,7 +126,10 @@ OPTIONAL = MappingProxyType(
 )
 """Optional extras: only these rooms, and only inside a function, marked `# optional extra`."""
 
-PURE = ("kernel", "stats", "templates", "live", "control/*/model", "control/*/reports", "control/gates")
+PURE = (
+    "kernel", "stats", "templates", "live", "control/*/model", "control/*/*/model", "control/*/reports",
+    "control/gates",
+)  # fmt: skip
 """Places that take values and return values: no I/O, no processes, no event loop."""
 
 IO = (

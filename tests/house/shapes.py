@@ -2,13 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.house import laws
 from tests.house.tree import Finding, Function, Source, functions, sources
 
 FOLDERS = ("src", "tests", "bench", "scripts", "examples")
+TABLES: Mapping[tuple[str, ...], str] = MappingProxyType(
+    {("doors", "cli", "main"): "COMMANDS", ("doors", "cli", "evaluation"): "VERBS"}
+)
 
 
 def too_big(root: Path) -> Iterator[Finding]:
@@ -45,18 +49,19 @@ def parameters(function: Function) -> list[str]:
 
 
 def is_command(function: Function, listed: frozenset[str]) -> bool:
-    """Tell whether a function of doors/cli is a command: by its decorator, or by standing in COMMANDS."""
+    """Tell whether a function of doors/cli is a command: by its decorator, or by standing in a table."""
     decorated = any(re.search(r"\.(command|callback)\b", ast.unparse(one)) for one in function.decorator_list)
     return decorated or function.name in listed
 
 
 def listed_commands(root: Path) -> frozenset[str]:
-    """The functions that the table `COMMANDS` of doors/cli/main.py names: the words in its entries."""
+    """The functions that the tables `COMMANDS` and `VERBS` of doors/cli name: the words in their entries."""
     words: set[str] = set()
     for source in sources(root, "src"):
-        if source.module == ("doors", "cli", "main"):
+        table = TABLES.get(source.module)
+        if table is not None:
             tables = [node for node in source.tree.body if isinstance(node, ast.AnnAssign | ast.Assign)]
-            named = [node for node in tables if "COMMANDS" in ast.unparse(node).partition("=")[0] and node.value]
+            named = [node for node in tables if table in ast.unparse(node).partition("=")[0] and node.value]
             constants = [leaf for node in named for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)]
             words |= {leaf.value for leaf in constants if isinstance(leaf.value, str) and leaf.value.isidentifier()}
     return frozenset(words)

@@ -36,6 +36,7 @@ models:
   spare: {provider: openai, base_url: "http://127.0.0.1:8083/v1", model: tiny}
 routes:
   fast: {model: local}
+environments: {dev: {}, staging: {}, production: {}}
 """
 
 NAMES = ("greeting", "farewell")

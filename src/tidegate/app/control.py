@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tidegate.adapters.git.repository import open_repository
 from tidegate.adapters.metrics.control import ControlMetrics
+from tidegate.app.adoption import LocalGateways
 from tidegate.app.databases import (
     migrate,
     open_batches,
@@ -24,29 +25,41 @@ from tidegate.app.leader import Leader
 from tidegate.app.notifiers import open_notifier
 from tidegate.app.prices import PricesOnDemand
 from tidegate.app.readiness import Readiness, readiness_of
+from tidegate.app.scoring import Scorers, ScoringBench
 from tidegate.app.secrets import open_vault
 from tidegate.app.snapshots import make_publish
 from tidegate.app.spending import SpendingOnDemand, open_spending, store_name
+from tidegate.app.stores import open_feedbacks
 from tidegate.app.watched import WatchedDatabase
-from tidegate.control.experiments.guard import keep_experiments
+from tidegate.control.evals.growing.drawing import Drawing
+from tidegate.control.evals.online.scoring import OnlineScoring, ScoringStores
+from tidegate.control.evals.service import Evaluations
+from tidegate.control.experiments.guard import keep_experiments, shipped
 from tidegate.control.experiments.service import Experiments
 from tidegate.control.identity.model import SYSTEM, Actor
 from tidegate.control.identity.service import Identity
 from tidegate.control.monitoring.contents import KeptContents
 from tidegate.control.monitoring.pairs import Pairs
 from tidegate.control.monitoring.service import Calls
+from tidegate.control.monitoring.stretches.reading import RolloutCalls
 from tidegate.control.policies import store as policies_store
 from tidegate.control.policies.model import Config, PromptSource
 from tidegate.control.policies.secrets import Secrets
 from tidegate.control.policies.service import Applied, Policies
 from tidegate.control.prompts.ports import PromptRepository
 from tidegate.control.prompts.service import Prompts
+from tidegate.control.releases.model import Release
 from tidegate.control.releases.service import Releases, keep_ground
+from tidegate.control.rollouts.chronicle import overtake
+from tidegate.control.rollouts.drilling import Drilling
+from tidegate.control.rollouts.guard import keep_rollouts
+from tidegate.control.rollouts.observing.observing import Observing
+from tidegate.control.rollouts.service import Rollouts
 from tidegate.control.spend.service import Spend
 from tidegate.jobs.lease import Lease
 from tidegate.jobs.outbox import Outbox
 from tidegate.jobs.snapshots import newest_generation
-from tidegate.kernel.errors import TidegateError, Unavailable
+from tidegate.kernel.errors import Conflict, TidegateError, Unavailable
 from tidegate.kernel.ids import new_id
 from tidegate.settings import CONFIG_NAME, Settings, read_keys
 
@@ -75,12 +88,15 @@ class Control:
         self._committed = asyncio.Event()
         self.db = WatchedDatabase(open_database(settings), self._committed.set)
         self._calls_db = open_calls(settings)
-        self._publish = make_publish(self.db)
+        self._publish = make_publish(self.db, self._keys.master_key)
         self.identity = Identity(self.db, self._publish)
-        self.policies = Policies(self.db, self._publish, PricesOnDemand(), guards=(keep_ground, keep_experiments))
+        self.policies = Policies(
+            self.db, self._publish, PricesOnDemand(), guards=(keep_ground, keep_experiments, keep_rollouts)
+        )
         self.secrets = Secrets(self.db, self._publish, lambda: open_vault(settings, environ))
         self._batches = open_batches(settings)
         self.calls = Calls(self._calls_db, self._batches)
+        self._observing = Observing(self.db, RolloutCalls(self._calls_db, self.calls))
         self._content_store = open_content_store(settings, environ)
         self.contents = KeptContents(self.db, self.calls, self._content_store)
         self.pairs = Pairs(self.calls, self._content_store)
@@ -95,6 +111,16 @@ class Control:
         self.followed = FollowedPrompts(self.db, self._open_repository, PromptSource())
         self.releases = self._releases()
         self.experiments = self._experiments()
+        self.evaluations = Evaluations(self.db)
+        self._scorers = Scorers(settings, self._keys.master_key, self._publish_anew)
+        self._feedbacks = open_feedbacks(settings)
+        self.drawing = Drawing(self.db, self._calls_db, self.calls, self._content_store)
+        self.scoring = OnlineScoring(
+            ScoringStores(self.db, self._calls_db, self._content_store, self._feedbacks),
+            ScoringBench(self.db, lambda: self.config, self._scorers),
+        )
+        self.rollouts = self._rollouts()
+        self.drilling = Drilling(self.db, lambda: self.releases, LocalGateways(settings))
         errands = Errands(
             self.db,
             config=lambda: self.config,
@@ -126,6 +152,8 @@ class Control:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._opening
         await self.leader.stop()
+        await self._scorers.close()
+        await self._feedbacks.close()
         await self._spending.close()
         await self.db.close()
         await self._batches.close()
@@ -138,6 +166,22 @@ class Control:
         await self.refresh()
         return applied
 
+    async def roll_back(
+        self, actor: Actor, prompt: str, environment: str, reason: str = "", *, keep_shadow: bool = False
+    ) -> Release:
+        """Go back at once: the rollout that goes on (or has just been promoted) is rolled back; without one the version
+        before is live again. Raises as `Releases.rollback`.
+        """
+        while True:
+            by_rollout = await self.rollouts.rollback(actor, prompt, environment, reason, keep_shadow=keep_shadow)
+            if by_rollout is not None:
+                return by_rollout
+            try:
+                return await self.releases.rollback(actor, prompt, environment, reason=reason)
+            except Conflict as error:
+                if error.code != "rollout_live":  # one has begun in between: it is rolled back
+                    raise
+
     async def refresh(self) -> None:
         """Read the configuration that holds, and turn to its prompts if they are elsewhere now."""
         async with self.db.read() as tx:
@@ -145,6 +189,7 @@ class Control:
         if self.config is not None and self.followed.follow(self.config.prompts):
             self.releases = self._releases()
             self.experiments = self._experiments()
+            self.rollouts = self._rollouts()
 
     async def readiness(self) -> Readiness:
         """The state of every part."""
@@ -173,11 +218,32 @@ class Control:
         self.leader.start()
         return True
 
+    async def _publish_anew(self) -> None:
+        async with self.db.write() as tx:
+            await self._publish(tx)
+
     def _releases(self) -> Releases:
-        return Releases(self.db, self._publish, self.followed.prompts, self.followed.repository)
+        return Releases(
+            self.db,
+            self._publish,
+            self.followed.prompts,
+            self.followed.repository,
+            overtake=overtake,
+            proven=shipped,
+        )
 
     def _experiments(self) -> Experiments:
         return Experiments(self.db, self._publish, self.followed.prompts, self.calls)
+
+    def _rollouts(self) -> Rollouts:
+        return Rollouts(
+            self.db,
+            self._publish,
+            self.followed.prompts,
+            self.followed.repository,
+            log=self.calls,
+            observer=self._observing,
+        )
 
     def _open_repository(self, source: PromptSource) -> PromptRepository:
         return open_repository(source, self.settings, self._environ)

@@ -21,9 +21,12 @@ FOLLOW_S = 2.0
 TELL_S = 2.0
 BUDGETS_S = 2.0
 EXPERIMENTS_S = 5.0
+ROLLOUTS_S = 5.0
+SCORING_S = 5.0
 COUNT_S = 15.0
 PRUNE_S = 60.0
-OUTBOX_KEPT_MS = 7 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+OUTBOX_KEPT_MS = 7 * DAY_MS
 
 
 def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
@@ -35,6 +38,8 @@ def duties(control: Parts, committed: asyncio.Event) -> tuple[Duty, ...]:
         Duty("faults", TELL_S, work.tell_faults),
         Duty("budgets", BUDGETS_S, work.tell_budgets),
         Duty("experiments", EXPERIMENTS_S, work.look_at_experiments),
+        Duty("rollouts", ROLLOUTS_S, work.look_at_rollouts),
+        Duty("scoring", SCORING_S, work.score),
         Duty("retention", PRUNE_S, work.prune),
         Duty("prompts", FOLLOW_S, work.follow, everywhere=True),
         Duty("losses", COUNT_S, work.count_losses, everywhere=True),
@@ -91,6 +96,14 @@ class _Work:
         """Give bandits the weights that are due, and stop experiments whose guardrails are breached."""
         await self._control.experiments.tick()
 
+    async def look_at_rollouts(self) -> None:
+        """Make the moves of rollouts that are due, under the lease of now."""
+        await self._control.rollouts.tick(self._control.leader.guard)
+
+    async def score(self) -> None:
+        """Score some calls of users, and of candidates."""
+        await self._control.scoring.round()
+
     async def prune(self) -> None:
         """Keep call records, errands and snapshots within their bounds."""
         control = self._control
@@ -102,6 +115,7 @@ class _Work:
         gone = await control.calls.prune(now_ms, retention)
         if gone.by_age or gone.by_size:
             log.info("retention: %d calls went by age, %d by size", gone.by_age, gone.by_size)
+        await control.scoring.prune(now_ms - retention.calls_days * DAY_MS)
         over = await control.contents.prune(now_ms)
         if over:
             log.info("retention: the content of %d calls went by age", over)

@@ -13,7 +13,17 @@ from tidegate.control.experiments.reports.markdown import markdown
 from tidegate.kernel.documents import decode_text
 from tidegate.kernel.errors import InvalidDocument, NotFound
 
-__all__ = ["Checked", "Finding", "checked", "definition_in", "foreseen", "report", "schema_text", "text_of"]
+__all__ = [
+    "Checked",
+    "Finding",
+    "checked",
+    "definition_in",
+    "finding_of",
+    "foreseen",
+    "report",
+    "schema_text",
+    "text_of",
+]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +69,7 @@ def checked(file: Path) -> Checked:
     from tidegate.control.experiments.files.reading import lint_experiment  # noqa: PLC0415  # lazy: costs half a second
 
     definition, faults, warnings = lint_experiment(text_of(file), file.name)
-    findings = [*(_finding(one, "error") for one in faults), *(_finding(one, "warning") for one in warnings)]
+    findings = [*(finding_of(one, "error") for one in faults), *(finding_of(one, "warning") for one in warnings)]
     return Checked(definition=definition, findings=tuple(findings))
 
 
@@ -94,7 +104,8 @@ def schema_text() -> str:
     return msgspec.json.format(msgspec.json.encode(experiment_schema())).decode() + "\n"
 
 
-def _finding(fault: InvalidDocument, severity: Literal["error", "warning"]) -> Finding:
+def finding_of(fault: InvalidDocument, severity: Literal["error", "warning"]) -> Finding:
+    """What was found at a place of a file, as a value."""
     return Finding(
         severity=severity,
         code=fault.code,

@@ -42,7 +42,7 @@ from tidegate.gateway.providers.gemini.provider import GeminiProvider
 from tidegate.gateway.providers.openai.provider import OpenAIProvider
 from tidegate.gateway.providers.vertex.provider import VertexProvider
 from tidegate.gateway.routing.probes import Probes
-from tidegate.gateway.shadows import Shadows, shadow_rules
+from tidegate.gateway.shadows import Shadows, own_rules
 from tidegate.gateway.stages.admit import Admit
 from tidegate.gateway.stages.feedback import TakeFeedback
 from tidegate.gateway.stages.identify import Identify
@@ -151,7 +151,7 @@ class Gateway:
         """Serve this Snapshot from now on; calls under way keep theirs. A lower generation never wins."""
         if self._world is not None and snapshot.generation <= self._world.generation:
             return
-        self.ledger.adopt((*snapshot.limits, *shadow_rules(snapshot)), snapshot.generation)
+        self.ledger.adopt((*snapshot.limits, *own_rules(snapshot)), snapshot.generation)
         self.handle = for_origins(snapshot.policy.cors_origins, self._answer)
         before, self._world = self._world, World(snapshot, self._targets.of(snapshot, self._world), self._world)
         self._targets.settle(before, snapshot)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from tidegate.jobs.database import Tx
 from tidegate.jobs.lease import Lease
 from tidegate.kernel.errors import TidegateError
 
@@ -49,6 +50,10 @@ class Leader:
     def complaints(self) -> dict[str, str]:
         """What went wrong in the last round of each duty that went wrong."""
         return dict(self._complaints)
+
+    async def guard(self, tx: Tx) -> None:
+        """Call inside a transaction that acts as the leader: raises Conflict (`lease_lost`) where it is none."""
+        await self._lease.guard(tx, self._epoch or 0)
 
     def start(self) -> None:
         """Begin to stand for election, and to do the duties."""

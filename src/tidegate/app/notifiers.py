@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tidegate.adapters.notifiers.slack import Slack
 from tidegate.adapters.notifiers.webhook import Webhook, webhook_key
 from tidegate.control.policies.model import NotifierSpec
 from tidegate.jobs.notifications import Notifier
@@ -20,6 +21,8 @@ def open_notifier(spec: NotifierSpec, master_key: str, environ: Mapping[str, str
             mend=f"Set {spec.url_env}, or give `url` in tidegate.yaml.",
             code="notifier_address",
         )
+    if spec.kind == "slack":
+        return Slack(url, spec.name)
     return Webhook(url, notifier_key(master_key, spec.name), clock=SystemClock())
 
 

@@ -6,10 +6,12 @@ from tidegate.adapters.metrics.control import ControlMetrics
 from tidegate.app.followed import FollowedPrompts
 from tidegate.app.leader import Leader
 from tidegate.app.watched import WatchedDatabase
+from tidegate.control.evals.online.scoring import OnlineScoring
 from tidegate.control.experiments.service import Experiments
 from tidegate.control.monitoring.contents import KeptContents
 from tidegate.control.monitoring.service import Calls
 from tidegate.control.policies.model import Config
+from tidegate.control.rollouts.service import Rollouts
 from tidegate.control.spend.service import Spend
 from tidegate.jobs.outbox import Outbox
 from tidegate.kernel.errors import TidegateError
@@ -31,6 +33,8 @@ class Parts(Protocol):
     followed: FollowedPrompts
     calls: Calls
     experiments: Experiments
+    rollouts: Rollouts
+    scoring: OnlineScoring
     contents: KeptContents
     spend: Spend
 

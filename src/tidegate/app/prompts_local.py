@@ -40,7 +40,7 @@ class LocalPrompts:
     def __init__(self, root: Path, models: frozenset[str] | None) -> None:
         self.root = root
         self._models = models
-        self._repository = GitRepository(str(root), branch=None)
+        self.repository = GitRepository(str(root), branch=None)
 
     def lint(self, paths: Sequence[Path] = ()) -> LintReport:
         """Check the files at `paths` (files or folders), or all; raises NotFound where there is nothing to check."""
@@ -79,7 +79,7 @@ class LocalPrompts:
         """Every version on disk, broken ones too, by name and newest first."""
         library, _ = self._library()
         broken = {fault.file for fault in library.faults if is_error(fault.code)}
-        changed = set(self._repository.dirty()) if self._in_git() else set()
+        changed = set(self.repository.dirty()) if self.in_git() else set()
         found: list[LocalVersion] = []
         for name, version in sorted(self._places(), key=_newest_first):
             file = library.files.get((name, version))
@@ -113,22 +113,30 @@ class LocalPrompts:
 
     def history(self, name: str) -> tuple[Past, ...]:
         """The commits that changed the prompt, newest first, with the release tags on them. Raises NotFound."""
-        commits = self._repository.log(f"{PROMPTS_ROOT}/{name}", HISTORY_LIMIT)
+        commits = self.repository.log(f"{PROMPTS_ROOT}/{name}", HISTORY_LIMIT)
         if not commits:
             known = sorted({known for known, _ in self._places()})
             raise NotFound("prompt", name, known=known, mend="A history begins with the first commit.")
         tags: dict[str, list[str]] = {}
-        for tag in self._repository.tags(RELEASE_TAGS):
+        for tag in self.repository.tags(RELEASE_TAGS):
             if tag.name.split("/")[2:3] == [name]:
                 tags.setdefault(tag.sha, []).append(tag.name)
         return tuple(Past(commit=commit, tags=tuple(tags.get(commit.sha, ()))) for commit in commits)
+
+    def library(self) -> Library:
+        """All files as they are on disk, read together and held against the release tags."""
+        return self._library()[0]
+
+    def library_at(self, ref: str) -> Library:
+        """All files as they were at a commit, tag or branch. Raises NotFound, Unavailable."""
+        return read_library(self.repository.files(self.repository.resolve(ref).sha))
 
     def _library(self) -> tuple[Library, list[str]]:
         """The files as they are on disk, held against the release tags, and the paths of all prompt files."""
         entries = files_in(self.root)
         around = Surroundings(exists=lambda path: (self.root / path).is_file(), models=self._models)
         library = read_library(entries, around)
-        released = hashes_of_tags(self._repository, library.hashes) if self._in_git() else {}
+        released = hashes_of_tags(self.repository, library.hashes) if self.in_git() else {}
         return seal(library, released), [entry.path for entry in entries if is_prompt_file(entry)]
 
     def _find(self, name: str, version: str | None) -> PromptVersion:
@@ -168,9 +176,10 @@ class LocalPrompts:
     def _text(self, path: str) -> str:
         return decode_text((self.root / path).read_bytes(), path)
 
-    def _in_git(self) -> bool:
+    def in_git(self) -> bool:
+        """Whether the folder is in a Git repository."""
         try:
-            self._repository.head()
+            self.repository.head()
         except NotFound:
             return False
         return True

@@ -5,6 +5,7 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidegate.app.internal import internal_grants
 from tidegate.control.experiments import store as experiments
 from tidegate.control.experiments.placing import live_by_environment as live_experiments
 from tidegate.control.experiments.placing import versions_of as versions_tried
@@ -26,17 +27,20 @@ log = logging.getLogger(__name__)
 GRANTS_KEPT_MS = 3_600_000
 
 
-def make_publish(db: Database) -> Publish:
-    """Bind the writer to a database whose writers take turns, so that no Snapshot misses what another one told."""
-    return Press(db).publish
+def make_publish(db: Database, master_key: str = "") -> Publish:
+    """Bind the writer to a database whose writers take turns, so that no Snapshot misses what another one told. With
+    the master key, gateways know the platform's own keys.
+    """
+    return Press(db, master_key).publish
 
 
 class Press:
     """Prints Snapshots, quickly: a rollback waits for it. What cannot change is decoded once: prompt versions for good,
     keys until one of them expires, is revoked, made or given another end."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, master_key: str = "") -> None:
         self._db = db
+        self._master_key = master_key
         self._versions: dict[tuple[str, str], PromptVersion] = {}
         self._grants: dict[str, KeyGrant] = {}
         self._grants_of: tuple[tuple[object, ...], ...] | None = None
@@ -68,7 +72,7 @@ class Press:
             generation=await newest_generation(tx) + 1,
             written_at_ms=now_ms,
             policy=config.policy if config else Policy(),
-            keys=await self._keys(tx, now_ms),
+            keys=await self._keys(tx, now_ms) | self._own_keys(config),
             deployments=config.deployments if config else {},
             routes=config.routes if config else {},
             limits=config.limits if config else (),
@@ -86,6 +90,10 @@ class Press:
             self._grants = await identity.grants(tx, now_ms=now_ms)
             self._grants_of, self._grants_at_ms = found, now_ms
         return self._grants
+
+    def _own_keys(self, config: Config | None) -> dict[str, KeyGrant]:
+        environments = config.environments if config else ()
+        return internal_grants(self._master_key, (one.name for one in environments))
 
     async def _prompts(
         self, tx: AsyncConnection, needed: set[tuple[str, str]], shadowed: set[tuple[str, str]]

@@ -25,6 +25,13 @@ EVENTS = (
     "release.reverted",
     "release.rolled_back",
     "release.withdrawn",
+    "rollout.advanced",
+    "rollout.awaiting_approval",
+    "rollout.inconclusive",
+    "rollout.paused",
+    "rollout.promoted",
+    "rollout.rolled_back",
+    "rollout.started",
 )
 """What a notifier's `events` list may name. No event ever holds a secret."""
 

@@ -1,6 +1,5 @@
 """The sample prompt and dataset: good by our own rules, and fit for a very small model."""
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,10 @@ import pytest
 from tests.house.docs import shown, wrong_command
 from tidegate.adapters.xllamacpp.server import ModelServer, ServerOptions
 from tidegate.adapters.xllamacpp.weights import engine_is_here, find_weights
+from tidegate.control.evals.dataset import read_cases, survey
+from tidegate.control.evals.model import Case, Outcome, Sample
+from tidegate.control.evals.scorers.base import Tools
+from tidegate.control.evals.scorers.registry import scorer_named
 from tidegate.control.prompts.library import Library, read_library
 from tidegate.control.prompts.ports import TreeFile
 from tidegate.doors.cli.main import COMMANDS, command_of
@@ -18,9 +21,8 @@ from tidegate.templates.compile import compile_prompt
 
 SAMPLES = Path(str(files("tidegate.app.workspace") / "files"))
 VERSIONS = ("1.0.0", "1.1.0")
-CASES: list[dict[str, Any]] = [
-    json.loads(line) for line in (SAMPLES / "datasets" / "support-answer.jsonl").read_text().splitlines()
-]
+DATASET = SAMPLES / "datasets" / "support-answer.jsonl"
+CASES = list(read_cases(DATASET))
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +49,24 @@ def test_the_second_version_takes_what_the_first_one_took(library: Library) -> N
 def test_every_case_of_the_dataset_renders_short(library: Library, version: str) -> None:
     prompt = compile_prompt(library.versions["support-answer"][version])
     for case in CASES:
-        rendered = prompt.render(case["inputs"])
+        rendered = prompt.render(case.variables)
         assert rendered.messages is not None
         text = " ".join(message["content"] for message in rendered.messages)
-        assert case["inputs"]["question"] in text
+        assert case.variables["question"] in text
         assert len(text) < 600  # about 150 tokens
     most = library.versions["support-answer"][version].sampling["max_tokens"]
     assert isinstance(most, int)
     assert most <= 64
 
 
-def test_the_dataset_is_large_enough_and_every_case_can_be_judged() -> None:
-    assert len(CASES) >= 20
-    assert len({case["id"] for case in CASES}) == len(CASES)
-    assert len({case["inputs"]["question"] for case in CASES}) == len(CASES)
+async def test_the_dataset_is_large_enough_and_every_case_can_be_judged() -> None:
+    assert survey(DATASET, lambda check: scorer_named(check, Tools())).cases == len(CASES) >= 20
+    assert len({case.variables["question"] for case in CASES}) == len(CASES)
     for case in CASES:
-        expect = case["expect"]
-        assert case["reference"]
-        assert case["tags"]
-        assert expect["includes"] or expect["excludes"]
-        answer = case["reference"].lower()
-        assert all(any(word.lower() in answer for word in group) for group in expect["includes"])
-        assert not any(word.lower() in answer for word in expect["excludes"])
-        assert len(answer.split()) <= expect["max_words"]
+        assert case.tags
+        assert case.checks
+        assert await meets(case, str(case.expected))
+        assert not await meets(case, "5" * 31 + " 555" * 40)
 
 
 def test_the_readme_shows_commands_that_exist() -> None:
@@ -82,18 +79,18 @@ def test_the_readme_shows_commands_that_exist() -> None:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.skipif(not engine_is_here(), reason="the local model's wheels are not installed")
-def test_the_second_version_makes_sense_with_the_local_model(library: Library) -> None:
+async def test_the_second_version_makes_sense_with_the_local_model(library: Library) -> None:
     prompt = library.versions["support-answer"]["1.1.0"]
     compiled = compile_prompt(prompt)
     server = ModelServer(ServerOptions(weights=find_weights(), model_id="smollm2"))
     try:
         answers = [
-            _ask(server.url, {"messages": compiled.render(case["inputs"]).messages, **prompt.sampling})
+            _ask(server.url, {"messages": compiled.render(case.variables).messages, **prompt.sampling})
             for case in CASES[:10]
         ]
     finally:
         server.close()
-    good = sum(_meets(answer, case["expect"]) for answer, case in zip(answers, CASES, strict=False))
+    good = sum([await meets(case, answer) for answer, case in zip(answers, CASES, strict=False)])
     assert good >= 5, answers
     assert sum(answer.startswith("Thank you for asking!") for answer in answers) >= 5
 
@@ -103,7 +100,9 @@ def _ask(url: str, body: dict[str, Any]) -> str:
     return str(answer["choices"][0]["message"]["content"])
 
 
-def _meets(answer: str, expect: dict[str, Any]) -> bool:
-    words = answer.lower()
-    holds = all(any(word.lower() in words for word in group) for group in expect["includes"])
-    return holds and not any(word.lower() in words for word in expect["excludes"])
+async def meets(case: Case, answer: str) -> bool:
+    """Whether an answer passes every check of its case."""
+    outcome = Outcome(case_id=case.id, repeat=0, key="", text=answer)
+    sample = Sample(case=case, question="", context=None, answer=answer, outcome=outcome)
+    scores = [await scorer_named(check, Tools()).score(sample) for check in case.checks]
+    return all(score.passed for score in scores)

@@ -73,7 +73,7 @@ def test_a_prompt_is_kept_as_it_was_rendered(start: Start, upstream: ScriptedUps
     (one,) = kept(running, 1)
     asked = msgspec.json.decode(one.request)
     assert asked["messages"][-1]["content"] == "Greet Ada warmly"
-    assert "variables" not in asked
+    assert asked["variables"] == {"name": "Ada"}
 
 
 def test_days_are_the_policys(start: Start, upstream: ScriptedUpstream) -> None:

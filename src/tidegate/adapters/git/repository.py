@@ -1,5 +1,6 @@
 """The port PromptRepository over pygit2: a working tree, a bare repository, or a remote one through a copy of it."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,43 @@ class GitRepository:
             repository, _ = self._open()
             tip = self._tip(repository)
             return commit_of(tip) if tip is not None else None
+
+    def resolve(self, ref: str) -> Commit:
+        """The commit that a branch, tag, id or expression such as `HEAD~1` stands for; raises NotFound."""
+        with git_errors("read", self.location):
+            repository, _ = self._open()
+            try:
+                return commit_of(repository.revparse_single(ref).peel(pygit2.Commit))
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                known = [*repository.branches.local, *repository.branches.remote]
+                mend = "In a shallow clone fetch the history first: `git fetch --unshallow`."
+                raise NotFound("branch, tag or commit", ref, known=known, mend=mend) from error
+
+    def merge_base(self, one: str, other: str) -> Commit | None:
+        """The newest commit that both have in their past; None where they share none. Raises NotFound."""
+        first, second = self.resolve(one), self.resolve(other)
+        with git_errors("read", self.location):
+            repository, _ = self._open()
+            found = repository.merge_base(pygit2.Oid(hex=first.sha), pygit2.Oid(hex=second.sha))
+            return commit_of(repository[found].peel(pygit2.Commit)) if found is not None else None
+
+    def first_of(self, refs: Sequence[str]) -> str | None:
+        """The first of these branches, tags or commits that there is; None without any."""
+        with git_errors("read", self.location):
+            repository, _ = self._open()
+            for ref in refs:
+                with contextlib.suppress(KeyError, ValueError, pygit2.GitError):
+                    repository.revparse_single(ref).peel(pygit2.Commit)
+                    return ref
+        return None
+
+    def same_as(self, sha: str, path: str) -> bool:
+        """Whether the file in the working tree is, byte for byte, the one of a commit."""
+        with git_errors("read", self.location):
+            repository, prefix = self._open()
+            entry = entry_at(self._commit(repository, sha).tree, f"{prefix}{path}")
+            file = Path(self.location, path)
+            return entry is not None and file.is_file() and entry.id == pygit2.hashfile(str(file))
 
     def files(self, sha: str) -> list[TreeFile]:
         with git_errors("read", self.location):

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import pygit2
 
-__all__ = ["RepositoryState", "is_repository", "is_tracked", "look_at"]
+__all__ = ["RepositoryState", "is_repository", "is_tracked", "look_at", "work_tree_of"]
 
 
 class RepositoryState(NamedTuple):
@@ -40,6 +40,15 @@ def look_at(folder: Path, branch: str, *, under: Sequence[str] = ()) -> Reposito
         return RepositoryState("broken", reason=str(error))
     wanted = tuple(path for path in dirty if not under or path.startswith(tuple(under)))
     return RepositoryState("ready", wanted, remotes)
+
+
+def work_tree_of(folder: Path) -> Path | None:
+    """The top of the work tree that a folder is in; None in no repository, a bare or a broken one."""
+    try:
+        found = pygit2.discover_repository(str(folder))
+        return Path(pygit2.Repository(found).workdir or "/").resolve() if found is not None else None
+    except pygit2.GitError:
+        return None
 
 
 def is_tracked(folder: Path, file: Path) -> bool:

@@ -2,19 +2,16 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
 
-import httpx
 import msgspec
 
+from tidegate.adapters.notifiers.posting import Client, new_client, post
 from tidegate.jobs.notifications import Event
 from tidegate.kernel.clock import Clock
-from tidegate.kernel.errors import ProviderFailed, ProviderUnreachable
 
 __all__ = ["SIGNATURE_HEADER", "Webhook", "sign", "webhook_key"]
 
 SIGNATURE_HEADER = "tidegate-signature"
-TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 
 
 def webhook_key(master_key: str, name: str) -> str:
@@ -32,11 +29,7 @@ def sign(key: str, at_s: int, body: bytes) -> str:
 
 
 class Webhook:
-    """POSTs events to one address of the configuration.
-
-    Redirects are not followed and no proxy of the environment is used: the event goes to the address that an admin
-    wrote, or nowhere.
-    """
+    """POSTs events to one address of the configuration."""
 
     def __init__(
         self,
@@ -44,15 +37,15 @@ class Webhook:
         key: str,
         *,
         clock: Clock,
-        client: Callable[[], httpx.AsyncClient] | None = None,
+        client: Client | None = None,
     ) -> None:
         self._url = url
         self._key = key
         self._clock = clock
-        self._client = client or (lambda: httpx.AsyncClient(timeout=TIMEOUT, trust_env=False))
+        self._client = client or new_client
 
     async def notify(self, event: Event) -> None:
-        """Deliver; raises ProviderUnreachable without an answer and ProviderFailed for any answer but 2xx."""
+        """Deliver; raises as `posting.post`."""
         body = msgspec.json.encode(event)
         at_s = self._clock.now_ms() // 1000
         headers = {
@@ -62,21 +55,4 @@ class Webhook:
             "tidegate-event-id": event.event_id,
             SIGNATURE_HEADER: sign(self._key, at_s, body),
         }
-        try:
-            async with self._client() as client:
-                request = client.build_request("POST", self._url, content=body, headers=headers)
-                answer = await client.send(request, stream=True, follow_redirects=False)
-                await answer.aclose()  # the status is all that counts; a huge body is never read
-        except httpx.HTTPError as error:
-            raise ProviderUnreachable(
-                f"The webhook {self._url} gave no answer ({type(error).__name__}).",
-                mend="Check the notifier's url in tidegate.yaml; it is tried again.",
-                code="webhook_unreachable",
-            ) from error
-        if not answer.is_success:
-            raise ProviderFailed(
-                f"The webhook {self._url} answered {answer.status_code}.",
-                status=answer.status_code,
-                mend="Check the receiver; it is tried again. Redirects are not followed.",
-                code="webhook_failed",
-            )
+        await post(self._client, self._url, body, headers, shown=f"The webhook {self._url}")

@@ -19,6 +19,10 @@ CALLS_INDEXES: tuple[str, ...] = (
     "CREATE INDEX IF NOT EXISTS calls_of_shadows ON calls (call_id) WHERE shadow_of IS NOT NULL",
     """CREATE INDEX IF NOT EXISTS calls_of_experiments ON calls (experiment_id, started_at_ms)
 WHERE experiment_id IS NOT NULL""",
+    """CREATE INDEX IF NOT EXISTS calls_of_units ON calls (experiment_id, experiment_unit, propensity, started_at_ms)
+WHERE propensity IS NOT NULL""",
+    """CREATE INDEX IF NOT EXISTS calls_that_took_long ON calls (experiment_id, started_at_ms)
+WHERE experiment_id IS NOT NULL AND latency_ms > 30000""",
 )
 
 _TYPES = {

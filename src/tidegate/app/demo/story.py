@@ -139,7 +139,12 @@ class Story:
 
     def _replace(self) -> None:
         self._teller.chapter(f"Version {NEW} takes over", "No application changes, no process restarts.")
-        self._type("release", "deploy", f"{PROMPT}@{NEW}", "--env", ENVIRONMENT)
+        hasty = ("--emergency", "--reason", "this demo cannot wait")
+        self._type("release", "deploy", f"{PROMPT}@{NEW}", "--env", ENVIRONMENT, *hasty)
+        self._teller.remark(
+            f"{ENVIRONMENT} is protected: what is live there is replaced step by step, judged at every look "
+            "(`tidegate release start`), unless somebody says that it cannot wait, and why."
+        )
         self._platform.settle(self._settings)
         self._type("release", "status")
         for question in self._questions:

@@ -61,7 +61,7 @@ def choose_ports(folder: Path) -> tuple[Settings, tuple[str, ...]]:
 def questions(folder: Path) -> tuple[Question, ...]:
     """Three questions of the dataset."""
     lines = (folder / DATASET).read_text(encoding="utf-8").splitlines()
-    rows = {row["id"]: row["inputs"] for row in map(json.loads, filter(None, lines))}
+    rows = {row["id"]: row["variables"] for row in map(json.loads, filter(None, lines))}
     return tuple(Question(rows[name]["facts"], rows[name]["question"]) for name in SHOWN)
 
 

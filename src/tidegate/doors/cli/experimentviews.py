@@ -17,7 +17,7 @@ from tidegate.control.experiments.reports.words import METRIC_STATES, change_cel
 from tidegate.doors.cli.output import ago, clean, print_table, share_text
 from tidegate.kernel.plain import plain
 
-__all__ = ["print_analysis", "print_list", "print_operating"]
+__all__ = ["print_analysis", "print_list", "print_operating", "print_report"]
 
 BAR = 13
 """The letters of an interval's bar; an odd number, so that no difference has the one in the middle."""
@@ -58,7 +58,11 @@ def print_analysis(analysis: Analysis) -> None:
 
 def print_operating(operating: Operating) -> None:
     """What a definition's rule does at a traffic, before the start."""
-    report = forecast_of(operating)
+    print_report(forecast_of(operating))
+
+
+def print_report(report: Report) -> None:
+    """Any report: the answer, then its sections."""
     console = _head(report)
     for section in report.sections:
         _print_section(console, section)

@@ -41,6 +41,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("budget", _HOME + "budget", "See what is spent, and what is left.", "Watch"),
     Command("calls", _HOME + "calls", "See what was called, and how it went.", "Watch"),
     Command("audit", _HOME + "audit", "See who changed what.", "Watch", "audit"),
+    Command("check", _HOME + "check", "The gate of a pull request: lint to verdict.", "Decide", "check"),
+    Command("eval", _HOME + "evaluation", "Evaluate prompts, models and applications on datasets.", "Decide"),
     Command("experiment", _HOME + "experiment", "Try variants on real traffic, and decide.", "Decide"),
     Command("stats", _HOME + "stats", "Compute tests, intervals and sample sizes.", "Decide"),
     Command("keys", _HOME + "keys", "Create, list, expire and revoke API keys.", "Admit"),

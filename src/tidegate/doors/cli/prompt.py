@@ -12,6 +12,7 @@ from tidegate.app.prompts_local import LocalPrompts, open_prompts, prompt_schema
 from tidegate.control.releases.model import Release
 from tidegate.doors.cli.options import Json, Server, Workspace, group
 from tidegate.doors.cli.output import ago, date_text, print_json, print_table, say
+from tidegate.doors.cli.promptchecks import check
 from tidegate.doors.cli.promptviews import print_diff, print_lint, print_prompt, print_rendered
 from tidegate.doors.cli.remote import connect
 from tidegate.kernel.errors import Invalid
@@ -19,6 +20,7 @@ from tidegate.kernel.errors import Invalid
 __all__ = ["app"]
 
 app = group("Write, check, compare and render prompts.")
+app.command()(check)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The prompt's name.")]
 Target = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A prompt; without a version, the newest.")]
@@ -43,7 +45,10 @@ def new(
         print_json({"path": str(path)})
         return
     say(f"Wrote {_short(path)}.")
-    say("Edit it, check it with `tidegate prompt lint`, and commit it.")
+    if bump is None:
+        say("Edit it, check it with `tidegate prompt lint`, and commit it.")
+    else:
+        say(f"Edit it, see with `tidegate prompt check {name}` whether {bump} is right, and commit it.")
 
 
 @app.command()

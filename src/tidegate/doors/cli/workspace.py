@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from tidegate.app.workspace.ci import CiChoice, WrittenCi, write_ci
 from tidegate.app.workspace.create import Created, create_workspace
 from tidegate.app.workspace.options import InitOptions
 from tidegate.doors.cli.options import Json
 from tidegate.doors.cli.output import clean, print_json, say
+from tidegate.settings import CONFIG_NAME
 
 __all__ = ["init"]
 
@@ -30,18 +32,41 @@ def init(
         str | None, typer.Option("--api-key-env", metavar="VARIABLE", help="The variable that holds its key.")
     ] = None,
     bare: Annotated[bool, typer.Option("--bare", help="No prompts, dataset or Git repository.")] = False,
+    ci: Annotated[
+        CiChoice | None, typer.Option("--ci", help="Write the CI files, into a workspace that is there too.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write every file anew; old ones are kept as NAME.old.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a workspace: configuration, prompts in Git, a dataset, keys. What is there already is kept."""
+    if ci is not None and (folder / CONFIG_NAME).is_file():
+        _tell_ci(write_ci(folder, ci, force=force), as_json=as_json)
+        return
     options = InitOptions(model_url=model, model_name=model_name, api_key_env=api_key_env, bare=bare, force=force)
     created = create_workspace(folder, options, os.environ)
+    written = write_ci(folder, ci, force=force) if ci is not None else None
     if as_json:
-        print_json(created)
-    else:
-        _tell_created(created, folder, bare=bare)
+        print_json(created if written is None else {"workspace": created, "ci": written})
+        return
+    _tell_created(created, folder, bare=bare)
+    if written is not None:
+        say()
+        _tell_ci(written, as_json=False)
+
+
+def _tell_ci(written: WrittenCi, *, as_json: bool) -> None:
+    if as_json:
+        print_json(written)
+        return
+    say(f"CI files in {written.root}")
+    for word, names in (("wrote", written.written), ("kept", written.kept)):
+        for name in names:
+            say(f"  {word:<9} {name}")
+    if written.secrets:
+        say(f"Give your CI system as secrets: {', '.join(written.secrets)}.")
+    say("Commit them; a pull request that changes prompts is checked from then on. Try it here: tidegate check")
 
 
 def _tell_created(created: Created, folder: Path, *, bare: bool) -> None:

@@ -99,7 +99,7 @@ async def test_a_release_goes_out_and_comes_back(admin: httpx.AsyncClient) -> No
     assert (again.status_code, again.json()["error"]["code"]) == (409, "already_live")
     status = (await admin.get(f"{BASE}/releases", params={"environment": "production"})).json()
     assert [(one["prompt"], one["arms"]) for one in status] == [
-        ("greeting", [{"version": "1.1.0", "weight_bp": 10000}])
+        ("greeting", [{"version": "1.1.0", "weight_bp": 10000, "name": "", "model": None}])
     ]
     back = await admin.post(f"{BASE}/releases/production/greeting/rollback", json={"reason": "worse"})
     assert (back.status_code, back.json()["arms"][0]["version"]) == (201, "1.0.0")

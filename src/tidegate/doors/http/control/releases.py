@@ -5,25 +5,36 @@ from typing import Annotated
 import msgspec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from tidegate.control.releases.model import Release
+from tidegate.control.releases.model import Order, Release
 from tidegate.doors.http.control.admission import TheActor, TheControl
 
-__all__ = ["Deploy", "Reason", "deploy", "line", "revert", "rollback", "status", "withdraw"]
+__all__ = ["Deploy", "Reason", "Rollback", "deploy", "line", "revert", "rollback", "status", "withdraw"]
 
 
 class Deploy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to deploy where."""
+    """What to deploy where. `emergency` (with a reason and the right release.emergency) replaces what is live in a
+    protected environment at once; `supersede` ends a rollout that is under way.
+    """
 
     prompt: str
     version: str
     environment: str
     reason: str = ""
+    emergency: bool = False
+    supersede: bool = False
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why, for the audit and the tag."""
 
     reason: str = ""
+
+
+class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why; with `keep_shadow` calls are copied for a rollout's candidate for a while."""
+
+    reason: str = ""
+    keep_shadow: bool = False
 
 
 async def status(
@@ -35,14 +46,24 @@ async def status(
 
 async def deploy(control: TheControl, actor: TheActor, data: JSONBody[Deploy]) -> Release:
     """Make a version live for all traffic of an environment."""
-    return await control.releases.deploy(actor, data.prompt, data.version, data.environment, reason=data.reason)
+    order = Order(
+        kind="deploy",
+        prompt=data.prompt,
+        version=data.version,
+        environment=data.environment,
+        reason=data.reason,
+        emergency=data.emergency,
+        supersede=data.supersede,
+    )
+    return await control.releases.place(actor, order)
 
 
 async def rollback(
-    control: TheControl, actor: TheActor, env: FromPath[str], prompt: FromPath[str], data: JSONBody[Reason]
+    control: TheControl, actor: TheActor, env: FromPath[str], prompt: FromPath[str], data: JSONBody[Rollback]
 ) -> Release:
-    """Go back to the version that was live before, at once; the first version is withdrawn."""
-    return await control.releases.rollback(actor, prompt, env, reason=data.reason)
+    """Go back at once: a rollout under way is rolled back; else the version that was live before is live again, and the
+    first version of all is withdrawn."""
+    return await control.roll_back(actor, prompt, env, data.reason, keep_shadow=data.keep_shadow)
 
 
 async def revert(

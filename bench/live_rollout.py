@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import subprocess
 import sys
 import tempfile
 import threading
@@ -239,7 +240,8 @@ def _workspace(run: Path) -> tuple[Workspace, Failing]:
     price = f"    price: {{input_usd_per_1m_tokens: {USD_PER_1M}, output_usd_per_1m_tokens: {USD_PER_1M}}}\n"
     text = text.replace(f"\nmodels:\n  {name}:\n", f"\nmodels:\n  {name}:\n{price}")
     failing = (
-        f"  failing:\n    provider: openai\n    base_url: http://127.0.0.1:{failing_port}/v1\n    model: {model}\n{price}"
+        f"  failing:\n    provider: openai\n    base_url: http://127.0.0.1:{failing_port}/v1\n"
+        f"    model: {model}\n{price}"
     )
     text = text.replace("\nmodels:\n", f"\nmodels:\n{failing}")
     config.write_text(text, encoding="utf-8")
@@ -254,9 +256,8 @@ def _workspace(run: Path) -> tuple[Workspace, Failing]:
 
 
 def _committed(folder: Path) -> None:
-    import subprocess  # noqa: PLC0415
-
-    for arguments in (["add", "-A"], ["-c", "user.name=eva", "-c", "user.email=eva@example.org", "commit", "-qm", "A longer answer"]):
+    eva = ["-c", "user.name=eva", "-c", "user.email=eva@example.org"]
+    for arguments in (["add", "-A"], [*eva, "commit", "-qm", "A longer answer"]):
         subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 
@@ -286,8 +287,9 @@ def main() -> int:
         return 2
     if options.out is not None:
         options.out.write_text("\n".join(lines).strip() + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=2) if options.json else f"good: {found['good']['state']}, bad: {found['bad']['state']}")
-    return 0 if (found["good"]["state"], found["bad"]["state"]) == ("promoted", "rolled_back") else 1
+    ends = found["good"]["state"], found["bad"]["state"]
+    print(json.dumps(found, indent=2) if options.json else f"good: {ends[0]}, bad: {ends[1]}")
+    return 0 if ends == ("promoted", "rolled_back") else 1
 
 
 if __name__ == "__main__":

@@ -75,7 +75,9 @@ def test_a_rival_with_the_same_scores_leaves_no_gain() -> None:
     same = agreement("auroc", labels, scores, rival=scores * 2 + 1)
     assert same.gain == same.gain_low == same.gain_high == 0
     noise = agreement("auroc", labels, scores, rival=np.random.default_rng(1).random(400))
-    assert noise.gain is not None and noise.gain_low is not None and noise.gain_low > 0
+    assert noise.gain is not None
+    assert noise.gain_low is not None
+    assert noise.gain_low > 0
 
 
 def test_lengths_that_differ_are_refused() -> None:

@@ -79,15 +79,15 @@ MEASURES: Mapping[Measure, Callable[[Floats, Floats, Floats | None], float]] = M
 
 def agreement(
     measure: Measure,
-    labels: Sequence[float],
-    scores: Sequence[float],
+    labels: Sequence[float] | Floats,
+    scores: Sequence[float] | Floats,
     *,
     clusters: Sequence[str] = (),
-    rival: Sequence[float] | None = None,
+    rival: Sequence[float] | Floats | None = None,
     seed: int = 0,
 ) -> Agreement:
-    """The measure with its interval, and the gain over `rival` (its scores; for kappa and accuracy its decisions) with a
-    paired interval. `clusters` names the cluster of each row; without it every row is one. Raises ValueError when
+    """The measure with its interval, and the gain over `rival` (its scores; for kappa and accuracy its decisions) with
+    a paired interval. `clusters` names the cluster of each row; without it every row is one. Raises ValueError when
     there are no rows or lengths differ.
     """
     known, mine = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)

@@ -15,7 +15,8 @@ def test_a_run_is_summed_up():
     assert found.duration_s == 42.0
     metrics = {one.metric: one for one in found.metrics}
     passes = metrics["pass_rate"]
-    assert (passes.n, passes.unknown, passes.mean) == (9, 1, pytest.approx(7 / 9))
+    assert (passes.n, passes.unknown) == (9, 1)
+    assert passes.mean == pytest.approx(7 / 9)
     assert passes.low is not None
     assert passes.low < 7 / 9
     assert (metrics["latency_ms"].unit, metrics["cost_usd"].unit) == ("ms", "usd")

@@ -97,7 +97,8 @@ class GitRepository:
         with git_errors("read", self.location):
             repository, _ = self._open()
             found = repository.merge_base(pygit2.Oid(hex=first.sha), pygit2.Oid(hex=second.sha))
-            return commit_of(repository[found].peel(pygit2.Commit)) if found is not None else None
+            found_any: object = found  # its type does not tell that there may be none
+            return None if found_any is None else commit_of(repository[found].peel(pygit2.Commit))
 
     def first_of(self, refs: Sequence[str]) -> str | None:
         """The first of these branches, tags or commits that there is; None without any."""

@@ -102,9 +102,7 @@ class SqliteAnswers:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        with contextlib.suppress(
-            Unavailable
-        ):  # told when an answer was to be kept
+        with contextlib.suppress(Unavailable):  # told when an answer was to be kept
             await self._thread.look(_settle, None)
         await self._thread.close()
 

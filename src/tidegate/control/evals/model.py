@@ -280,8 +280,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's answer: the worst of its findings, and why. What a rollout's offline stage asks for. `model`: the alias
-    that was asked instead of the version's own; empty for its own.
+    """The gate's answer: the worst of its findings, and why. What a rollout's offline stage asks for. `model`: the
+    alias that was asked instead of the version's own; empty for its own.
     """
 
     answer: Answer

@@ -126,5 +126,5 @@ def _print_version(console: Console, one: CheckedVersion) -> None:
     for row in rows_of(one.comparison) if one.comparison is not None else ():
         if row.finding.answer != "pass":
             cells = f"{row.rule} {row.allowed}: {row.baseline} -> {row.candidate}, {row.difference}"
-            line = Text(f"    {row.answer}", _STYLES[row.finding.answer])
-            console.print(line.append(clean(f"  {cells}"), "default"), soft_wrap=True)
+            answer = Text(f"    {row.answer}", _STYLES[row.finding.answer])
+            console.print(answer.append(clean(f"  {cells}"), "default"), soft_wrap=True)

@@ -107,7 +107,8 @@ class TestPasses:
 
     def test_a_drop_beyond_the_margin_blocks_when_it_is_proven(self):
         found = paired_answer(PASSES, flips(25, 5, 500))
-        assert (found.answer, found.estimate) == ("block", pytest.approx(-0.04))
+        assert found.answer == "block"
+        assert found.estimate == pytest.approx(-0.04)
         assert found.low is not None
         assert found.high is not None
         assert found.low < -0.04 < found.high < 0

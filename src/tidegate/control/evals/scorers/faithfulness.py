@@ -100,7 +100,7 @@ class Evidence:
         missing += any(is_number(token) for _, token in absent) + any(token in named for _, token in absent)
         pairs = bigrams(weighty)
         neighbours = sum(pair in self._neighbours for pair in pairs) / max(1, len(pairs))
-        negated = not NEGATIONS.isdisjoint(spoken) != self._best_is_negated(tokens)
+        negated = NEGATIONS.isdisjoint(spoken) == self._best_is_negated(tokens)
         raw = NEIGHBOURS * neighbours - MISSING * missing - RUNS * self._runs(tokens) / len(tokens) - NEGATION * negated
         return Support(sentence, _unit(raw), raw, tuple(dict.fromkeys(word for word, _ in absent)), negated)
 
@@ -128,7 +128,9 @@ class Evidence:
             longest = 1
             for place in self._places.get(tokens[at], ())[:RUNS_SEEN]:
                 length = 1
-                while at + length < len(tokens) and place + length < end and source[place + length] == tokens[at + length]:
+                while (
+                    at + length < len(tokens) and place + length < end and source[place + length] == tokens[at + length]
+                ):
                     length += 1
                 longest = max(longest, length)
             runs += 1
@@ -152,7 +154,8 @@ def faithfulness(settings: Settings, tools: Tools) -> Scorer:
         context = sample.context
         if not context:
             return Score(
-                error="no_context", why="The case has no context: name it `context`, in the case or among its variables."
+                error="no_context",
+                why="The case has no context: name it `context`, in the case or among its variables.",
             )
         supports = support_of(sample.answer, context)
         if not supports:

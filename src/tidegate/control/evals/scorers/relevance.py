@@ -22,24 +22,35 @@ SHARED, PAIRS, HAS, LACKS, LENGTH = 4.0, 1.2, 0.9, 0.9, 0.15
 SHIFT = 2.2
 HALF_WEIGHT = 6
 """A word of so many letters counts half of the most: long words are rarer."""
-_ASKING = frozenset(stem(one) for one in "what who whom whose when where which why how much many long far old name kind type".split())
+_ASKING = frozenset(
+    stem(one)
+    for one in "what who whom whose when where which why how much many long far old name kind type".split()  # noqa: SIM905
+)
 _LIGHT = frozenset(stem(one) for one in FUNCTION_WORDS)
-_MONTHS = (
-    "january february march april may june july august september october november december monday tuesday wednesday "
-    "thursday friday saturday sunday century decade bc ad"
-).split()
+_MONTHS = """january february march april may june july august september october november december monday tuesday
+    wednesday thursday friday saturday sunday century decade bc ad""".split()  # noqa: SIM905
 _TIME = re.compile(rf"\b(?:1[0-9]{{3}}|20[0-9]{{2}}|\d{{1,2}}:\d{{2}}|{'|'.join(_MONTHS)})\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|dozen|hundred|thousand|million|billion|half)\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|"
+    r"ten|dozen|hundred|thousand|million|billion|half)\b",
+    re.IGNORECASE,
+)
 _PLACE = re.compile(r"\b(?:in|at|from|near|of|north|south|east|west|located|between)\s+(?:the\s+)?[A-Z]")
-_REASON = re.compile(r"\b(?:because|due to|since|so that|caused?|reason|result|therefore|in order to|leads? to|by \w+ing)\b", re.IGNORECASE)
+_REASON = re.compile(
+    r"\b(?:because|due to|since|so that|caused?|reason|"
+    r"result|therefore|in order to|leads? to|by \w+ing)\b",
+    re.IGNORECASE,
+)
 _DEFINES = re.compile(r"\b(?:is|are|was|were|means|refers to|defined as|known as|called|consists? of)\b", re.IGNORECASE)
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
-        ("number", r"\bhow (?:many|much|old|long|far|tall|big|large|high|deep|fast|often|wide|heavy|hot|cold)\b|\b(?:population|percentage|number) of\b|\bwhat (?:age|number|percent)"),
+        ("number", (r"\bhow (?:many|much|old|long|far|tall|big|large|high|deep|fast|often|wide|heavy|hot|cold)\b|"
+                   r"\b(?:population|percentage|number) of\b|\bwhat (?:age|number|percent)")),
         ("time", r"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:year|date|day|month|time|century)\b"),
         ("person", r"\bwho(?:se|m)?\b|\bwhat (?:\w+ )?(?:person|president|actor|author|singer|king|queen)\b"),
-        ("place", r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:city|country|state|county|place|town|continent|river|location)\b"),
+        ("place", (r"\bwhere\b|"
+                  r"\b(?:what|which) (?:\w+ )?(?:city|country|state|county|place|town|continent|river|location)\b")),
         ("reason", r"\bwhy\b|\bhow (?:do|does|did|can|to|is|are)\b"),
         ("definition", r"\bwhat (?:is|are|was|were|does)\b"),
     )
@@ -51,8 +62,8 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Relevance(msgspec.Struct, frozen=True):
-    """How far an answer speaks to a question (0..1), the question's words that it leaves out, the kind of answer that is
-    asked for, and whether it has that (None: no kind is asked for).
+    """How far an answer speaks to a question (0..1), the question's words that it leaves out, the kind of answer that
+    is asked for, and whether it has that (None: no kind is asked for).
     """
 
     value: float

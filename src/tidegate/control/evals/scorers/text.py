@@ -5,6 +5,7 @@ other languages the words are compared as they stand.
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 __all__ = ["FUNCTION_WORDS", "NEGATIONS", "bigrams", "is_number", "names", "sentences", "stem", "stems", "words"]
 
@@ -17,19 +18,21 @@ FUNCTION_WORDS = frozenset(
     or other our ours ourselves out over own per put rather really s said same say says see seem she should since so
     some still such t take than that the their theirs them themselves then there these they this those though through
     thus to together too under until up upon us very via was way we well were what when where whether which while who
-    whom whose why will with within without would yet you your yours yourself yourselves""".split()
+    whom whose why will with within without would yet you your yours yourself yourselves""".split()  # noqa: SIM905  # a list of words reads as words
 )
 """Words that carry little by themselves."""
 
 NEGATIONS = frozenset(
-    "not no never none nobody nothing neither nor cannot without nt isn't aren't wasn't weren't don't doesn't didn't "
-    "won't wouldn't can't couldn't shouldn't hasn't haven't hadn't fail failed fails unable denied denies deny "
-    "refused refuses".split()
+    """not no never none nobody nothing neither nor cannot without nt isn't aren't wasn't weren't don't doesn't didn't
+    won't wouldn't can't couldn't shouldn't hasn't haven't hadn't fail failed fails unable denied denies deny
+    refused refuses""".split()  # noqa: SIM905  # a list of words reads as words
 )
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\d*[^\W_]+")
 _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[`]*\s?\S)|\n+\s*(?:[-*•]\s+|\d{1,2}[.)]\s+)?")
-_SHORT = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|no|inc|ltd|co|jr|sr|gen|sen|rep|gov|u\.s|[a-z]))\.$")
+_SHORT = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|no|inc|ltd|co|jr|sr|gen|sen|rep|gov|u\.s|[a-z]))\.$"
+)
 _DIGITS = re.compile(r"\d")
 _NAME = re.compile(r"\b[A-Z][\w’'-]*(?:\s+(?:of|the|de|van|von|al|bin)?\s*[A-Z][\w’'-]*)*")
 _SPELLED = {
@@ -75,7 +78,7 @@ def is_number(word: str) -> bool:
 
 def bigrams(tokens: list[str]) -> list[tuple[str, str]]:
     """Each word with the next one."""
-    return list(zip(tokens, tokens[1:], strict=False))
+    return list(pairwise(tokens))
 
 
 def names(text: str) -> set[str]:

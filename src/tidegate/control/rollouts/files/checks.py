@@ -83,9 +83,7 @@ def _gates(document: Document, root: Path, block: RolloutBlock) -> Found:
         except Invalid as error:
             yield document.fault((*path, name), error.message, mend=error.mend, code=error.code)
             continue
-        key = (
-            f"{'copy ' if path[-1] == 'shadow_gates' else ''}{wanted.metric.name} {wanted.gate.rule.__class__.__name__}"
-        )
+        key = (path[-1] == "shadow_gates", wanted.metric.name, type(wanted.gate.rule))
         before = first.setdefault(key, (path, wanted))
         if before[0] != path and before[1] != wanted:
             line = document.line_of((*before[0], name))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tidegate.control.evals.scorers import exact, judges, plugin, safety
+from tidegate.control.evals.scorers import exact, faithfulness, judges, plugin, refusal, relevance, safety, similarity
 from tidegate.control.evals.scorers.base import Kind, Scorer, Tools
 from tidegate.kernel.errors import Invalid, NotFound
 
@@ -23,6 +23,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "latency": exact.latency,
         "cost": exact.cost,
         "length": exact.length,
+        "faithfulness": faithfulness.faithfulness,
+        "relevance": relevance.relevance,
+        "refusal": refusal.refusal,
+        "similarity": similarity.similarity,
+        "lexical_similarity": similarity.lexical_similarity,
         "safety_terms": safety.safety_terms,
         "judge": judges.judge,
         "pairwise": judges.pairwise,
@@ -44,6 +49,11 @@ SUBJECTS: Mapping[str, str] = MappingProxyType(
         "latency": "max",
         "cost": "max",
         "length": "max",
+        "faithfulness": "threshold",
+        "relevance": "threshold",
+        "refusal": "wanted",
+        "similarity": "threshold",
+        "lexical_similarity": "threshold",
         "safety_terms": "terms",
         "judge": "rubric",
         "pairwise": "model",
@@ -54,7 +64,7 @@ SUBJECTS: Mapping[str, str] = MappingProxyType(
 )
 """The setting that a text, number or list after the name stands for."""
 
-_NUMBERS = ("numeric", "latency", "cost", "length")
+_NUMBERS = ("numeric", "latency", "cost", "length", "faithfulness", "relevance", "similarity", "lexical_similarity")
 _LISTS = ("contains", "safety_terms")
 
 

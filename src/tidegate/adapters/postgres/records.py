@@ -15,7 +15,7 @@ __all__ = ["PostgresRecords", "ensure_calls_table"]
 INSERT = "INSERT INTO call_batches VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 THERE = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('calls') AND attnum > 0 AND NOT attisdropped"
 COMPLETE = """SELECT to_regclass('call_batches_unread') IS NOT NULL AND to_regclass('feedback') IS NOT NULL
-AND to_regclass('calls_of_experiments') IS NOT NULL"""
+AND to_regclass('calls_that_took_long') IS NOT NULL"""
 CONNECT_S = 5.0
 COMMAND_S = 10.0
 

@@ -31,9 +31,6 @@ LIMIT_S = 1500.0
 STAGE_LIMIT_S = 600.0
 AT_A_TIME = 3
 FAILS_EVERY = 4
-USD_PER_1M = 0.5
-"""What the local model's tokens are said to cost, so that there is a cost to compare."""
-
 STABLE, GOOD, BAD = "1.0.0", "1.1.0", "1.2.0"
 GOOD_FILE = f"prompts/{PROMPT}/v{GOOD}.yaml"
 OVER = ("promoted", "rolled_back", "superseded", "inconclusive", "paused")
@@ -56,7 +53,7 @@ rollout:
     cost_per_query: {burn_in: 30}
     latency_ms: {burn_in: 30}
   unit: user
-  window: 5s
+  window: 10s
   stale_after: 5m
 """
 
@@ -197,7 +194,7 @@ def measure(run: Path) -> tuple[dict[str, Any], list[str]]:
 def _rolled_out(log: Log, version: str, reviewer: Workspace) -> dict[str, Any]:
     """Start a rollout, approve when it waits, and follow it to its end."""
     began = time.monotonic()
-    log.run("release", "start", f"{PROMPT}@{version}", "--env", "production", "--plan", "rollout.yaml", "--yes")
+    log.run("release", "start", f"{PROMPT}@{version}", "--env", "production", "--plan", "rollout.yaml")
     seen: list[tuple[float, str, str]] = []
     end = time.monotonic() + STAGE_LIMIT_S
     while time.monotonic() < end:
@@ -235,10 +232,9 @@ def _workspace(run: Path) -> tuple[Workspace, Failing]:
     workspace.run("init", ".")
     config, model_port, failing_port = folder / "tidegate.yaml", ports["TIDEGATE_MODEL_PORT"], free_port()
     text = config.read_text(encoding="utf-8").replace("127.0.0.1:8082/v1", f"127.0.0.1:{model_port}/v1")
-    name = text.partition("\nmodels:\n  ")[2].partition(":")[0]
     model = text.partition("    model: ")[2].partition(" ")[0].strip()
-    price = f"    price: {{input_usd_per_1m_tokens: {USD_PER_1M}, output_usd_per_1m_tokens: {USD_PER_1M}}}\n"
-    text = text.replace(f"\nmodels:\n  {name}:\n", f"\nmodels:\n  {name}:\n{price}")
+    price = text.partition("    price:")[2].partition("    timeouts:")[0]
+    price = f"    price:{price}"
     failing = (
         f"  failing:\n    provider: openai\n    base_url: http://127.0.0.1:{failing_port}/v1\n"
         f"    model: {model}\n{price}"

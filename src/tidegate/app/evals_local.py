@@ -291,7 +291,7 @@ def _signals(halt: Halt, watch: Watch) -> Iterator[None]:
     try:
         for one in handled:
             loop.add_signal_handler(one, stop)
-    except (ValueError, RuntimeError, NotImplementedError):  # not the main thread: whoever runs us hears signals
+    except (ValueError, RuntimeError):  # not the main thread: whoever runs us hears signals
         yield
         return
     try:
